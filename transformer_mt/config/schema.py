@@ -1,0 +1,413 @@
+"""Every knob there is: typed sections, defaults, documentation and rules. Imports no torch.
+
+The text under a field is its manual: `transformer-mt config describe` prints it from here. A section's
+`problems` yields what is wrong with its own values; rules between sections are in `Config.problems`.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+def _at_least(name: str, value: float | None, minimum: float) -> Iterator[str]:
+    if value is not None and not value >= minimum:
+        yield f"{name}: must be at least {minimum}, got {value}"
+
+
+def _above_zero(name: str, value: float | None) -> Iterator[str]:
+    if value is not None and not 0 < value < math.inf:
+        yield f"{name}: must be a finite number above 0, got {value}"
+
+
+def _probability(name: str, value: float) -> Iterator[str]:
+    if not 0.0 <= value < 1.0:
+        yield f"{name}: must be in [0, 1), got {value}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceConfig:
+    """One source of sentence pairs. Give `src` and `tgt`, or `path`, or `hub`; the rest describes it."""
+
+    src: str | None = None
+    """Text file with one source sentence per line; goes with tgt."""
+    tgt: str | None = None
+    """Text file with the translation of line i of src on its line i."""
+    path: str | None = None
+    """One file that holds both sides: tsv, csv, json lines, parquet or a dictionary."""
+    hub: str | None = None
+    """Id of a dataset on the Hugging Face hub, for example wmt/wmt14. The only setting that uses the network."""
+    config: str | None = None
+    """Configuration of the hub dataset, for example fr-en."""
+    split: str = "train"
+    """Split of the hub dataset."""
+    format: Literal["auto", "tsv", "csv", "jsonl", "parquet", "dictionary"] = "auto"
+    """Format of path; auto goes by the file's ending. A dictionary has lines `word<TAB>traduction` or `word = a; b`."""
+    src_field: str | None = None
+    """Column (by name; in a tsv also by number, from 1) of the source; default: the language code, in a tsv column 1."""
+    tgt_field: str | None = None
+    """Column of the translation; default: the language code, in a tsv column 2."""
+    encoding: str = "utf-8"
+    """Encoding of the text files."""
+    weight: float = 1.0
+    """How often each pair is seen in an epoch; 0.5 takes another half of them each epoch. Training only."""
+
+    def problems(self) -> Iterator[str]:
+        pair, given = (self.src, self.tgt), (self.path, self.hub)
+        if sum([any(pair), *(value is not None for value in given)]) != 1 or (any(pair) and not all(pair)):
+            yield "a source needs either src and tgt, or path, or hub"
+        if self.path is None and self.format != "auto":
+            yield f"format: goes with path, got {self.format} without one"
+        if self.hub is None and self.config is not None:
+            yield f"config: goes with hub, got {self.config} without one"
+        yield from _above_zero("weight", self.weight)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataConfig:
+    """Where sentence pairs come from and which of them are used."""
+
+    src_lang: str = "en"
+    """Code of the source language."""
+    tgt_lang: str = "fr"
+    """Code of the target language."""
+    train: tuple[SourceConfig, ...] = ()
+    """Sources of the training pairs."""
+    validation: tuple[SourceConfig, ...] = ()
+    """Sources of the pairs that are scored while training; never trained on."""
+    test: tuple[SourceConfig, ...] = ()
+    """Sources of the pairs that `evaluate` scores; never trained or tuned on."""
+    max_length: int = 256
+    """Longest side of a training pair in pieces, end of sentence included; longer pairs are left out, counted, listed."""
+    drop_leaks: bool = False
+    """Leave out training pairs whose source or target also occurs in validation or test (they are always counted)."""
+    allow_suspicious: bool = False
+    """Train although more than a fifth of the pairs look copied or have their languages swapped."""
+    skip_bad_lines: int = 0
+    """Unreadable lines that a json lines, csv or tsv source may have; they are counted and listed."""
+    cache_dir: str = "runs/cache"
+    """Directory of tokenised data, which runs share; entries are found by content, so it may be deleted."""
+
+    def problems(self) -> Iterator[str]:
+        if self.src_lang == self.tgt_lang:
+            yield f"tgt_lang: must differ from src_lang, got {self.tgt_lang} twice"
+        yield from _at_least("max_length", self.max_length, 2)
+        yield from _at_least("skip_bad_lines", self.skip_bad_lines, 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenizerConfig:
+    """The SentencePiece tokenizer, trained on the training pairs when there is none yet."""
+
+    model_type: Literal["unigram", "bpe", "char", "word"] = "unigram"
+    """How text is cut into pieces."""
+    vocab_size: int = 8000
+    """Pieces in each model, the four special ones and the 256 bytes of byte_fallback included."""
+    joint: bool = True
+    """One model for both languages (needed by tied_embeddings: all); false trains one for each."""
+    byte_fallback: bool = True
+    """Write unknown characters as bytes, so that nothing is ever unknown (unigram and bpe)."""
+    normalization: Literal["nfkc", "identity"] = "nfkc"
+    """nfkc unifies compatible characters and blanks; identity leaves the text as it is."""
+    character_coverage: float = 1.0
+    """Share of the characters that get a piece of their own."""
+    max_train_lines: int = 2_000_000
+    """Lines that the tokenizer is trained on at most; more are sampled evenly."""
+
+    def problems(self) -> Iterator[str]:
+        smallest = 260 if self.uses_bytes else 5
+        if self.vocab_size < smallest:
+            yield f"vocab_size: must be at least {smallest} (special pieces and bytes), got {self.vocab_size}"
+        if not 0.9 <= self.character_coverage <= 1.0:
+            yield f"character_coverage: must be in [0.9, 1], got {self.character_coverage}"
+        yield from _at_least("max_train_lines", self.max_train_lines, 1)
+
+    @property
+    def uses_bytes(self) -> bool:
+        """Whether the model has byte pieces: SentencePiece has them for unigram and BPE only."""
+        return self.byte_fallback and self.model_type in ("unigram", "bpe")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """The encoder–decoder Transformer (Vaswani et al. 2017) and its variants."""
+
+    d_model: int = 512
+    """Width of the embeddings and of every layer's output."""
+    num_heads: int = 8
+    """Attention heads, each d_model / num_heads wide."""
+    d_ff: int = 2048
+    """Width inside the feed-forward blocks."""
+    num_encoder_layers: int = 6
+    """Layers of the encoder."""
+    num_decoder_layers: int = 6
+    """Layers of the decoder."""
+    norm_order: Literal["pre", "post"] = "pre"
+    """Normalise before each block (stable) or after adding its output (the 2017 paper)."""
+    norm: Literal["layer", "rms"] = "layer"
+    """LayerNorm, or RMSNorm (Zhang and Sennrich 2019)."""
+    positions: Literal["sinusoidal", "learned", "rotary", "none"] = "sinusoidal"
+    """How the order of the tokens is told to the model."""
+    max_positions: int = 1024
+    """Longest sequence for sinusoidal and learned positions."""
+    activation: Literal["relu", "gelu", "swiglu"] = "relu"
+    """Non-linearity of the feed-forward blocks; swiglu (Shazeer 2020) adds a third matrix."""
+    tied_embeddings: Literal["all", "decoder", "none"] = "all"
+    """all: source, target and output share one matrix; decoder: target and output do; none: three matrices."""
+    attention_window: int | None = None
+    """Self-attention sees only this many positions to each side; null sees all."""
+    dropout: float = 0.1
+    """Probability of zeroing a unit of a block's output before it is added (residual dropout)."""
+    attention_dropout: float = 0.0
+    """Probability of zeroing an attention weight."""
+    activation_dropout: float = 0.0
+    """Probability of zeroing a unit inside the feed-forward blocks."""
+    embedding_dropout: float = 0.1
+    """Probability of zeroing a unit of the embeddings with their positions."""
+    init: Literal["xavier", "uniform"] = "xavier"
+    """Xavier initialisation, or uniform(-0.1, 0.1)."""
+    src_vectors: str | None = None
+    """GloVe or word2vec text file that source embeddings start from (in a shared matrix, tgt_vectors win)."""
+    tgt_vectors: str | None = None
+    """GloVe or word2vec text file that target embeddings start from."""
+    freeze_vectors: bool = False
+    """Do not train the embedding matrices that start from vectors."""
+
+    def problems(self) -> Iterator[str]:
+        for name in ("d_model", "num_heads", "d_ff", "num_encoder_layers", "num_decoder_layers", "max_positions"):
+            yield from _at_least(name, getattr(self, name), 1)
+        if self.num_heads >= 1 and self.d_model % self.num_heads != 0:
+            yield f"num_heads: must divide d_model ({self.d_model}), got {self.num_heads}"
+        elif self.num_heads >= 1 and self.positions == "rotary" and (self.d_model // self.num_heads) % 2 != 0:
+            yield f"num_heads: rotary positions need an even head width, got {self.d_model // self.num_heads}"
+        if self.positions == "sinusoidal" and self.d_model % 2 != 0:
+            yield f"d_model: must be even for sinusoidal positions, got {self.d_model}"
+        yield from _at_least("attention_window", self.attention_window, 1)
+        for name in ("dropout", "attention_dropout", "activation_dropout", "embedding_dropout"):
+            yield from _probability(name, getattr(self, name))
+        if self.freeze_vectors and not (self.src_vectors or self.tgt_vectors):
+            yield "freeze_vectors: needs src_vectors or tgt_vectors"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizerConfig:
+    """How gradients change the weights."""
+
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    """adamw decays weights apart from the gradient (Loshchilov and Hutter 2019)."""
+    lr: float = 1e-3
+    """Peak learning rate; section schedule says how it rises and falls."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    """Decay of the running mean of the gradient and of its square (adam, adamw)."""
+    eps: float = 1e-9
+    """Added to the denominator of adam and adamw."""
+    weight_decay: float = 0.0
+    """Decay of weight matrices; vectors (biases, norms) are never decayed."""
+    momentum: float = 0.0
+    """Momentum of sgd."""
+
+    def problems(self) -> Iterator[str]:
+        yield from _above_zero("lr", self.lr)
+        yield from _above_zero("eps", self.eps)
+        for beta in self.betas:
+            yield from _probability("betas", beta)
+        if not 0.0 <= self.weight_decay < math.inf:
+            yield f"weight_decay: must be a finite number, 0 or above, got {self.weight_decay}"
+        yield from _probability("momentum", self.momentum)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScheduleConfig:
+    """The learning rate as a pure function of the step (the number of optimizer updates)."""
+
+    name: Literal["inverse_sqrt", "cosine", "linear", "constant"] = "inverse_sqrt"
+    """How the rate goes on after the warm-up."""
+    warmup_steps: int = 4000
+    """Updates in which the rate rises from 0 to its peak."""
+    final_lr: float = 0.0
+    """Rate at which cosine and linear end."""
+    decay_steps: int | None = None
+    """Update at which cosine and linear end; default: the last update of the training."""
+
+    def problems(self) -> Iterator[str]:
+        yield from _at_least("warmup_steps", self.warmup_steps, 0)
+        if not 0.0 <= self.final_lr < math.inf:
+            yield f"final_lr: must be a finite number, 0 or above, got {self.final_lr}"
+        if self.decay_steps is not None and self.decay_steps <= self.warmup_steps:
+            yield f"decay_steps: must be above warmup_steps ({self.warmup_steps}), got {self.decay_steps}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingConfig:
+    """The training loop. It ends at the first of the limits that are set, or by early stopping."""
+
+    run_dir: str = "runs/default"
+    """Directory of the run: log, metrics, curves, checkpoints, bundle."""
+    seed: int = 1
+    """Seed of initial weights, order and dropout."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps; auto takes a CUDA card when there is one."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """auto is bf16 where the device computes in it, else fp32; fp16 (CUDA only) scales the loss."""
+    threads: int | None = None
+    """CPU threads; default: all cores."""
+    deterministic: bool = False
+    """Use only kernels that give the same bits each time; needed on CUDA only, the CPU always does."""
+    batch_unit: Literal["tokens", "sentences"] = "tokens"
+    """What batch_size counts."""
+    batch_size: int = 4096
+    """Most tokens (padding included, on either side) or sentences in a batch."""
+    accumulation_steps: int = 1
+    """Batches whose gradients make one update, exactly as one large batch would."""
+    max_steps: int | None = None
+    """End after this many updates."""
+    max_epochs: int | None = None
+    """End after this many passes over the training pairs."""
+    max_minutes: float | None = None
+    """End after this many minutes of training."""
+    label_smoothing: float = 0.1
+    """Probability taken from the right token and spread over the vocabulary (Szegedy et al. 2016)."""
+    max_grad_norm: float | None = 1.0
+    """Gradients are scaled down to this norm when larger; null never does."""
+    ema_decay: float = 0.0
+    """Decay of an exponential moving average of the weights, which is then what is validated and kept; 0 for none."""
+    init_from: str | None = None
+    """Bundle or run whose weights and tokenizer this training starts from (fine-tuning)."""
+
+    def problems(self) -> Iterator[str]:
+        if not 0 <= self.seed < 2**63:
+            yield f"seed: must be in [0, 2**63), got {self.seed}"
+        for name in ("batch_size", "accumulation_steps", "threads", "max_steps", "max_epochs"):
+            yield from _at_least(name, getattr(self, name), 1)
+        yield from _above_zero("max_minutes", self.max_minutes)
+        yield from _above_zero("max_grad_norm", self.max_grad_norm)
+        yield from _probability("label_smoothing", self.label_smoothing)
+        yield from _probability("ema_decay", self.ema_decay)
+        if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
+            yield "max_steps: set at least one of max_steps, max_epochs and max_minutes"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckpointConfig:
+    """What is kept on disk while training."""
+
+    every_steps: int = 1000
+    """Updates between checkpoints, from which a stopped training goes on."""
+    keep_last: int = 3
+    """How many of the newest checkpoints are kept; the best one is always kept."""
+    average_last: int = 0
+    """Average the weights of the newest checkpoints at the end and keep the result if it scores better; 0 does not."""
+
+    def problems(self) -> Iterator[str]:
+        yield from _at_least("every_steps", self.every_steps, 1)
+        yield from _at_least("keep_last", self.keep_last, 1)
+        yield from _at_least("average_last", self.average_last, 0)
+        if self.average_last > self.keep_last:
+            yield f"average_last: must be at most keep_last ({self.keep_last}), got {self.average_last}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecodingConfig:
+    """How translations are searched for."""
+
+    beam_size: int = 5
+    """Hypotheses kept for each sentence; 1 is greedy search."""
+    length_penalty: float = 1.0
+    """A hypothesis of n tokens, end included, scores log P / n ** length_penalty; 0 compares bare probabilities."""
+    max_length_ratio: float = 2.0
+    """A translation ends at the latest after max_length_ratio x source pieces + max_length_extra pieces."""
+    max_length_extra: int = 20
+    """See max_length_ratio."""
+    batch_tokens: int = 4096
+    """Source tokens, padding included, that are translated together."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the search; auto is bf16 on CUDA and fp32 elsewhere."""
+
+    def problems(self) -> Iterator[str]:
+        yield from _at_least("beam_size", self.beam_size, 1)
+        if not 0.0 <= self.length_penalty < math.inf:
+            yield f"length_penalty: must be a finite number, 0 or above, got {self.length_penalty}"
+        yield from _above_zero("max_length_ratio", self.max_length_ratio)
+        yield from _at_least("max_length_extra", self.max_length_extra, 1)
+        yield from _at_least("batch_tokens", self.batch_tokens, 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationConfig:
+    """When and how translations are scored."""
+
+    every_steps: int = 1000
+    """Updates between validations."""
+    metric: Literal["bleu", "loss"] = "bleu"
+    """What makes a checkpoint the best one, and what early stopping watches."""
+    patience: int | None = None
+    """Stop after this many validations without a better one; null never does."""
+    max_lines: int | None = None
+    """Translate only the first so many validation pairs while training; the loss takes them all."""
+    beam_size: int | None = None
+    """Beam size of validations while training; default: decoding.beam_size."""
+    num_samples: int = 3
+    """Validation sentences whose translation is shown each time."""
+    bootstrap_samples: int = 1000
+    """Resamplings behind the confidence intervals of `evaluate`."""
+
+    def problems(self) -> Iterator[str]:
+        for name in ("every_steps", "patience", "max_lines", "beam_size"):
+            yield from _at_least(name, getattr(self, name), 1)
+        yield from _at_least("num_samples", self.num_samples, 0)
+        yield from _at_least("bootstrap_samples", self.bootstrap_samples, 2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoggingConfig:
+    """What is told while training; metrics.jsonl is always written."""
+
+    every_steps: int = 100
+    """Updates between lines of the log and of metrics.jsonl."""
+    tensorboard: bool = True
+    """Write TensorBoard files when the package tensorboard is installed."""
+    curves: bool = True
+    """Draw the learning curves when the package matplotlib is installed."""
+
+    def problems(self) -> Iterator[str]:
+        yield from _at_least("every_steps", self.every_steps, 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """The whole configuration of one translator."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong between sections; each line starts with the key to change."""
+        limits, model = self.training, self.model
+        if model.tied_embeddings == "all" and not self.tokenizer.joint:
+            yield "model.tied_embeddings: all needs tokenizer.joint: true; use decoder or none"
+        if limits.batch_unit == "tokens" and limits.batch_size < self.data.max_length:
+            yield (
+                f"training.batch_size: must be at least data.max_length ({self.data.max_length}) so that every kept "
+                f"pair fits a batch, got {limits.batch_size}"
+            )
+        if model.positions in ("sinusoidal", "learned") and model.max_positions < self.data.max_length:
+            yield f"model.max_positions: must be at least data.max_length ({self.data.max_length}), got {model.max_positions}"
+        if self.schedule.name in ("cosine", "linear") and not (
+            self.schedule.decay_steps or limits.max_steps or limits.max_epochs
+        ):
+            yield f"schedule.decay_steps: {self.schedule.name} must know its end; set it, or training.max_steps or max_epochs"
+        if limits.precision == "fp16" and limits.device == "cpu":
+            yield "training.precision: fp16 needs CUDA; use bf16, fp32 or auto on the CPU"
+        if self.evaluation.metric == "bleu" and self.evaluation.patience and not self.data.validation:
+            yield "evaluation.patience: early stopping needs data.validation"
+        for name in ("src_vectors", "tgt_vectors"):
+            if getattr(model, name) and limits.init_from:
+                yield f"model.{name}: has no effect with training.init_from; remove one of them"
