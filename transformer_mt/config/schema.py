@@ -2,130 +2,30 @@
 
 The text under a field is its manual: `transformer-mt config describe` prints it from here. A section's
 `problems` yields what is wrong with its own values; rules between sections are in `Config.problems`.
+The sections about the corpus stand in `data_schema.py`.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from transformer_mt.config import rules
+from transformer_mt.config.data_schema import DataConfig, SourceConfig, TokenizerConfig
 
-def _at_least(name: str, value: float | None, minimum: float) -> Iterator[str]:
-    if value is not None and not value >= minimum:
-        yield f"{name}: must be at least {minimum}, got {value}"
-
-
-def _above_zero(name: str, value: float | None) -> Iterator[str]:
-    if value is not None and not 0 < value < math.inf:
-        yield f"{name}: must be a finite number above 0, got {value}"
-
-
-def _probability(name: str, value: float) -> Iterator[str]:
-    if not 0.0 <= value < 1.0:
-        yield f"{name}: must be in [0, 1), got {value}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SourceConfig:
-    """One source of sentence pairs. Give `src` and `tgt`, or `path`, or `hub`; the rest describes it."""
-
-    src: str | None = None
-    """Text file with one source sentence per line; goes with tgt."""
-    tgt: str | None = None
-    """Text file with the translation of line i of src on its line i."""
-    path: str | None = None
-    """One file that holds both sides: tsv, csv, json lines, parquet or a dictionary."""
-    hub: str | None = None
-    """Id of a dataset on the Hugging Face hub, for example wmt/wmt14. The only setting that uses the network."""
-    config: str | None = None
-    """Configuration of the hub dataset, for example fr-en."""
-    split: str = "train"
-    """Split of the hub dataset."""
-    format: Literal["auto", "tsv", "csv", "jsonl", "parquet", "dictionary"] = "auto"
-    """Format of path; auto goes by the file's ending. A dictionary has lines `word<TAB>traduction` or `word = a; b`."""
-    src_field: str | None = None
-    """Column (by name; in a tsv also by number, from 1) of the source; default: the language code, in a tsv column 1."""
-    tgt_field: str | None = None
-    """Column of the translation; default: the language code, in a tsv column 2."""
-    encoding: str = "utf-8"
-    """Encoding of the text files."""
-    weight: float = 1.0
-    """How often each pair is seen in an epoch; 0.5 takes another half of them each epoch. Training only."""
-
-    def problems(self) -> Iterator[str]:
-        pair, given = (self.src, self.tgt), (self.path, self.hub)
-        if sum([any(pair), *(value is not None for value in given)]) != 1 or (any(pair) and not all(pair)):
-            yield "a source needs either src and tgt, or path, or hub"
-        if self.path is None and self.format != "auto":
-            yield f"format: goes with path, got {self.format} without one"
-        if self.hub is None and self.config is not None:
-            yield f"config: goes with hub, got {self.config} without one"
-        yield from _above_zero("weight", self.weight)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DataConfig:
-    """Where sentence pairs come from and which of them are used."""
-
-    src_lang: str = "en"
-    """Code of the source language."""
-    tgt_lang: str = "fr"
-    """Code of the target language."""
-    train: tuple[SourceConfig, ...] = ()
-    """Sources of the training pairs."""
-    validation: tuple[SourceConfig, ...] = ()
-    """Sources of the pairs that are scored while training; never trained on."""
-    test: tuple[SourceConfig, ...] = ()
-    """Sources of the pairs that `evaluate` scores; never trained or tuned on."""
-    max_length: int = 256
-    """Longest side of a training pair in pieces, end of sentence included; longer pairs are left out, counted, listed."""
-    drop_leaks: bool = False
-    """Leave out training pairs whose source or target also occurs in validation or test (they are always counted)."""
-    allow_suspicious: bool = False
-    """Train although more than a fifth of the pairs look copied or have their languages swapped."""
-    skip_bad_lines: int = 0
-    """Unreadable lines that a json lines, csv or tsv source may have; they are counted and listed."""
-    cache_dir: str = "runs/cache"
-    """Directory of tokenised data, which runs share; entries are found by content, so it may be deleted."""
-
-    def problems(self) -> Iterator[str]:
-        if self.src_lang == self.tgt_lang:
-            yield f"tgt_lang: must differ from src_lang, got {self.tgt_lang} twice"
-        yield from _at_least("max_length", self.max_length, 2)
-        yield from _at_least("skip_bad_lines", self.skip_bad_lines, 0)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TokenizerConfig:
-    """The SentencePiece tokenizer, trained on the training pairs when there is none yet."""
-
-    model_type: Literal["unigram", "bpe", "char", "word"] = "unigram"
-    """How text is cut into pieces."""
-    vocab_size: int = 8000
-    """Pieces in each model, the four special ones and the 256 bytes of byte_fallback included."""
-    joint: bool = True
-    """One model for both languages (needed by tied_embeddings: all); false trains one for each."""
-    byte_fallback: bool = True
-    """Write unknown characters as bytes, so that nothing is ever unknown (unigram and bpe)."""
-    normalization: Literal["nfkc", "identity"] = "nfkc"
-    """nfkc unifies compatible characters and blanks; identity leaves the text as it is."""
-    character_coverage: float = 1.0
-    """Share of the characters that get a piece of their own."""
-    max_train_lines: int = 2_000_000
-    """Lines that the tokenizer is trained on at most; more are sampled evenly."""
-
-    def problems(self) -> Iterator[str]:
-        smallest = 260 if self.uses_bytes else 5
-        if self.vocab_size < smallest:
-            yield f"vocab_size: must be at least {smallest} (special pieces and bytes), got {self.vocab_size}"
-        if not 0.9 <= self.character_coverage <= 1.0:
-            yield f"character_coverage: must be in [0.9, 1], got {self.character_coverage}"
-        yield from _at_least("max_train_lines", self.max_train_lines, 1)
-
-    @property
-    def uses_bytes(self) -> bool:
-        """Whether the model has byte pieces: SentencePiece has them for unigram and BPE only."""
-        return self.byte_fallback and self.model_type in ("unigram", "bpe")
+__all__ = [
+    "CheckpointConfig",
+    "Config",
+    "DataConfig",
+    "DecodingConfig",
+    "EvaluationConfig",
+    "LoggingConfig",
+    "ModelConfig",
+    "OptimizerConfig",
+    "ScheduleConfig",
+    "SourceConfig",
+    "TokenizerConfig",
+    "TrainingConfig",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,16 +75,16 @@ class ModelConfig:
 
     def problems(self) -> Iterator[str]:
         for name in ("d_model", "num_heads", "d_ff", "num_encoder_layers", "num_decoder_layers", "max_positions"):
-            yield from _at_least(name, getattr(self, name), 1)
+            yield from rules.at_least(name, getattr(self, name), 1)
         if self.num_heads >= 1 and self.d_model % self.num_heads != 0:
             yield f"num_heads: must divide d_model ({self.d_model}), got {self.num_heads}"
         elif self.num_heads >= 1 and self.positions == "rotary" and (self.d_model // self.num_heads) % 2 != 0:
             yield f"num_heads: rotary positions need an even head width, got {self.d_model // self.num_heads}"
         if self.positions == "sinusoidal" and self.d_model % 2 != 0:
             yield f"d_model: must be even for sinusoidal positions, got {self.d_model}"
-        yield from _at_least("attention_window", self.attention_window, 1)
+        yield from rules.at_least("attention_window", self.attention_window, 1)
         for name in ("dropout", "attention_dropout", "activation_dropout", "embedding_dropout"):
-            yield from _probability(name, getattr(self, name))
+            yield from rules.probability(name, getattr(self, name))
         if self.freeze_vectors and not (self.src_vectors or self.tgt_vectors):
             yield "freeze_vectors: needs src_vectors or tgt_vectors"
 
@@ -207,13 +107,12 @@ class OptimizerConfig:
     """Momentum of sgd."""
 
     def problems(self) -> Iterator[str]:
-        yield from _above_zero("lr", self.lr)
-        yield from _above_zero("eps", self.eps)
+        yield from rules.above_zero("lr", self.lr)
+        yield from rules.above_zero("eps", self.eps)
         for beta in self.betas:
-            yield from _probability("betas", beta)
-        if not 0.0 <= self.weight_decay < math.inf:
-            yield f"weight_decay: must be a finite number, 0 or above, got {self.weight_decay}"
-        yield from _probability("momentum", self.momentum)
+            yield from rules.probability("betas", beta)
+        yield from rules.zero_or_above("weight_decay", self.weight_decay)
+        yield from rules.probability("momentum", self.momentum)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,9 +129,8 @@ class ScheduleConfig:
     """Update at which cosine and linear end; default: the last update of the training."""
 
     def problems(self) -> Iterator[str]:
-        yield from _at_least("warmup_steps", self.warmup_steps, 0)
-        if not 0.0 <= self.final_lr < math.inf:
-            yield f"final_lr: must be a finite number, 0 or above, got {self.final_lr}"
+        yield from rules.at_least("warmup_steps", self.warmup_steps, 0)
+        yield from rules.zero_or_above("final_lr", self.final_lr)
         if self.decay_steps is not None and self.decay_steps <= self.warmup_steps:
             yield f"decay_steps: must be above warmup_steps ({self.warmup_steps}), got {self.decay_steps}"
 
@@ -278,11 +176,11 @@ class TrainingConfig:
         if not 0 <= self.seed < 2**63:
             yield f"seed: must be in [0, 2**63), got {self.seed}"
         for name in ("batch_size", "accumulation_steps", "threads", "max_steps", "max_epochs"):
-            yield from _at_least(name, getattr(self, name), 1)
-        yield from _above_zero("max_minutes", self.max_minutes)
-        yield from _above_zero("max_grad_norm", self.max_grad_norm)
-        yield from _probability("label_smoothing", self.label_smoothing)
-        yield from _probability("ema_decay", self.ema_decay)
+            yield from rules.at_least(name, getattr(self, name), 1)
+        yield from rules.above_zero("max_minutes", self.max_minutes)
+        yield from rules.above_zero("max_grad_norm", self.max_grad_norm)
+        yield from rules.probability("label_smoothing", self.label_smoothing)
+        yield from rules.probability("ema_decay", self.ema_decay)
         if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
             yield "max_steps: set at least one of max_steps, max_epochs and max_minutes"
 
@@ -299,9 +197,9 @@ class CheckpointConfig:
     """Average the weights of the newest checkpoints at the end and keep the result if it scores better; 0 does not."""
 
     def problems(self) -> Iterator[str]:
-        yield from _at_least("every_steps", self.every_steps, 1)
-        yield from _at_least("keep_last", self.keep_last, 1)
-        yield from _at_least("average_last", self.average_last, 0)
+        yield from rules.at_least("every_steps", self.every_steps, 1)
+        yield from rules.at_least("keep_last", self.keep_last, 1)
+        yield from rules.at_least("average_last", self.average_last, 0)
         if self.average_last > self.keep_last:
             yield f"average_last: must be at most keep_last ({self.keep_last}), got {self.average_last}"
 
@@ -324,12 +222,11 @@ class DecodingConfig:
     """Arithmetic of the search; auto is bf16 on CUDA and fp32 elsewhere."""
 
     def problems(self) -> Iterator[str]:
-        yield from _at_least("beam_size", self.beam_size, 1)
-        if not 0.0 <= self.length_penalty < math.inf:
-            yield f"length_penalty: must be a finite number, 0 or above, got {self.length_penalty}"
-        yield from _above_zero("max_length_ratio", self.max_length_ratio)
-        yield from _at_least("max_length_extra", self.max_length_extra, 1)
-        yield from _at_least("batch_tokens", self.batch_tokens, 1)
+        yield from rules.at_least("beam_size", self.beam_size, 1)
+        yield from rules.zero_or_above("length_penalty", self.length_penalty)
+        yield from rules.above_zero("max_length_ratio", self.max_length_ratio)
+        yield from rules.at_least("max_length_extra", self.max_length_extra, 1)
+        yield from rules.at_least("batch_tokens", self.batch_tokens, 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -353,9 +250,9 @@ class EvaluationConfig:
 
     def problems(self) -> Iterator[str]:
         for name in ("every_steps", "patience", "max_lines", "beam_size"):
-            yield from _at_least(name, getattr(self, name), 1)
-        yield from _at_least("num_samples", self.num_samples, 0)
-        yield from _at_least("bootstrap_samples", self.bootstrap_samples, 2)
+            yield from rules.at_least(name, getattr(self, name), 1)
+        yield from rules.at_least("num_samples", self.num_samples, 0)
+        yield from rules.at_least("bootstrap_samples", self.bootstrap_samples, 2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -370,7 +267,7 @@ class LoggingConfig:
     """Draw the learning curves when the package matplotlib is installed."""
 
     def problems(self) -> Iterator[str]:
-        yield from _at_least("every_steps", self.every_steps, 1)
+        yield from rules.at_least("every_steps", self.every_steps, 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
