@@ -1,0 +1,110 @@
+"""Attention: the one function that attends, and the two blocks built on it.
+
+Axes: B batch, H heads, T query length, S key length, D d_model, E = D / H. Masks: True = may attend.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from transformer_mt.model.dropout import drop
+from transformer_mt.model.positions import Rotation, rotate
+
+KeysAndValues = tuple[Tensor, Tensor]
+
+_HIDDEN = -1e9
+"""Score of a key that may not be attended to: finite, so that a row without any visible key has no NaN."""
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, is_causal: bool = False, dropout: float = 0.0
+) -> Tensor:
+    """Scaled dot-product attention from q (B, H, T, E) to k, v (B, H, S, E), giving (B, H, T, E).
+
+    `mask`, True = may attend, broadcasts to (B, H, T, S); is_causal lets query i see keys up to i and
+    excludes a mask. `dropout` is the probability of zeroing an attention weight.
+    """
+    if _products_are_faster(q):
+        return attend_by_products(q, k, v, mask, is_causal, dropout)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=is_causal, dropout_p=dropout)
+
+
+def _products_are_faster(q: Tensor) -> bool:
+    """Whether PyTorch's fused attention loses to plain matrix products."""
+    return q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.requires_grad
+
+
+def attend_by_products(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, is_causal: bool = False, dropout: float = 0.0
+) -> Tensor:
+    """`attend` written out as matrix products."""
+    if is_causal:
+        mask = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device).tril()
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # (B, H, T, S)
+    if mask is not None:
+        scores = scores + torch.zeros_like(mask, dtype=scores.dtype).masked_fill_(~mask, _HIDDEN)
+    return drop(scores.softmax(dim=-1), dropout) @ v
+
+
+def window_mask(length: int, window: int, device: torch.device) -> Tensor:
+    """The mask (T, T) of local attention, |i - j| <= window."""
+    positions = torch.arange(length, device=device)
+    return (positions.unsqueeze(-1) - positions).abs() <= window
+
+
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """(B, T, D) -> (B, H, T, E)."""
+    return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+
+
+def join_heads(x: Tensor) -> Tensor:
+    """(B, H, T, E) -> (B, T, D)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of a sequence to itself, its three projections fused into one product."""
+
+    def __init__(self, d_model: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.qkv_proj = nn.Linear(d_model, 3 * d_model)
+        self.out_proj = nn.Linear(d_model, d_model)
+
+    def forward(self, x: Tensor, mask: Tensor | None, is_causal: bool, rotation: Rotation | None) -> Tensor:
+        """Attend within x (B, T, D) where mask, broadcast to (B, H, T, T), is True, or causally."""
+        q, k, v = self.heads(x, rotation)
+        context = attend(q, k, v, mask, is_causal, self.dropout if self.training else 0.0)
+        return self.out_proj(join_heads(context))  # type: ignore[no-any-return]
+
+    def heads(self, x: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (B, H, T, E) of x (B, T, D), turned to their positions."""
+        q, k, v = (split_heads(part, self.num_heads) for part in self.qkv_proj(x).chunk(3, dim=-1))
+        if rotation is not None:
+            q, k = rotate(q, rotation), rotate(k, rotation)
+        return q, k, v
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of a target sequence to the encoder's output."""
+
+    def __init__(self, d_model: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.q_proj = nn.Linear(d_model, d_model)
+        self.kv_proj = nn.Linear(d_model, 2 * d_model)
+        self.out_proj = nn.Linear(d_model, d_model)
+
+    def forward(self, x: Tensor, memory_heads: KeysAndValues, mask: Tensor | None) -> Tensor:
+        """Attend from x (B, T, D) to memory_heads, see `memory_heads`, where mask (B, 1, 1 or T, S) is True."""
+        q = split_heads(self.q_proj(x), self.num_heads)  # (B, H, T, E)
+        k, v = memory_heads
+        context = attend(q, k, v, mask, dropout=self.dropout if self.training else 0.0)
+        return self.out_proj(join_heads(context))  # type: ignore[no-any-return]
+
+    def memory_heads(self, memory: Tensor) -> KeysAndValues:
+        """Keys and values (B, H, S, E) of memory (B, S, D)."""
+        k, v = self.kv_proj(memory).chunk(2, dim=-1)
+        return split_heads(k, self.num_heads), split_heads(v, self.num_heads)

@@ -1,0 +1,132 @@
+"""The layers of encoder and decoder. Axes: B batch, K hypotheses of a sentence, T target length, S source
+length, D d_model, F d_ff, H heads, E = D / H.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from transformer_mt.config.schema import ModelConfig
+from transformer_mt.model.attention import CrossAttention, KeysAndValues, SelfAttention, attend
+from transformer_mt.model.cache import DecoderCache
+from transformer_mt.model.dropout import Dropout
+from transformer_mt.model.positions import Rotation
+
+NORM_EPSILON = 1e-5
+
+
+class RMSNorm(nn.Module):
+    """Divide by the root of the mean square and scale (Zhang and Sennrich 2019), in float32."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(d_model))
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x if x.dtype == torch.float64 else x.float()
+        scale = wide.square().mean(dim=-1, keepdim=True).add(NORM_EPSILON).rsqrt()
+        return (wide * scale * self.weight).to(x.dtype)
+
+
+def build_norm(config: ModelConfig) -> nn.Module:
+    """The normalisation of one block; PyTorch computes LayerNorm's statistics in float32 for any input."""
+    return RMSNorm(config.d_model) if config.norm == "rms" else nn.LayerNorm(config.d_model, eps=NORM_EPSILON)
+
+
+class FeedForward(nn.Module):
+    """Two linear maps with a non-linearity between; swiglu (Shazeer 2020) multiplies by a third one."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.activation = config.activation
+        self.num_inputs = 2 if config.activation == "swiglu" else 1  # gate and value in one product
+        self.in_proj = nn.Linear(config.d_model, self.num_inputs * config.d_ff)
+        self.out_proj = nn.Linear(config.d_ff, config.d_model)
+        self.dropout = Dropout(config.activation_dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map each position of x (..., D) on its own."""
+        return self.out_proj(self.dropout(self._activate(self.in_proj(x))))  # type: ignore[no-any-return]
+
+    def _activate(self, x: Tensor) -> Tensor:
+        if self.activation == "swiglu":
+            gate, value = x.chunk(2, dim=-1)
+            return F.silu(gate) * value
+        return F.relu(x, inplace=True) if self.activation == "relu" else F.gelu(x)
+
+
+class _Layer(nn.Module):
+    """What both kinds of layers share: a residual around each block, normalised before or after."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.pre_norm = config.norm_order == "pre"
+        self.dropout = Dropout(config.dropout)
+        self.self_attention = SelfAttention(config.d_model, config.num_heads, config.attention_dropout)
+        self.self_attention_norm = build_norm(config)
+        self.feed_forward = FeedForward(config)
+        self.feed_forward_norm = build_norm(config)
+
+    def residual(self, x: Tensor, norm: nn.Module, block: Callable[[Tensor], Tensor]) -> Tensor:
+        """x + block(norm(x)) in pre-norm order, norm(x + block(x)) in post-norm order."""
+        if self.pre_norm:
+            return x + self.dropout(block(norm(x)))
+        return norm(x + self.dropout(block(x)))  # type: ignore[no-any-return]
+
+
+class Past(NamedTuple):
+    """Where one decoder layer is in cached decoding."""
+
+    cache: DecoderCache
+    layer: int
+    position: int
+    rotation: Rotation | None
+
+
+class EncoderLayer(_Layer):
+    """Self-attention, then feed-forward."""
+
+    def forward(self, x: Tensor, mask: Tensor, rotation: Rotation | None) -> Tensor:
+        """Map x (B, S, D), attending where mask (B, 1, 1 or S, S) is True."""
+        x = self.residual(x, self.self_attention_norm, lambda y: self.self_attention(y, mask, False, rotation))
+        return self.residual(x, self.feed_forward_norm, self.feed_forward)
+
+
+class DecoderLayer(_Layer):
+    """Causal self-attention, attention to the encoder's output, then feed-forward."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.cross_attention = CrossAttention(config.d_model, config.num_heads, config.attention_dropout)
+        self.cross_attention_norm = build_norm(config)
+
+    def forward(
+        self, x: Tensor, memory: Tensor, src_mask: Tensor, self_mask: Tensor | None, rotation: Rotation | None
+    ) -> Tensor:
+        """Map x (B, T, D); self_mask (T, T) stands in for plain causality when it is given."""
+        is_causal = self_mask is None
+        x = self.residual(x, self.self_attention_norm, lambda y: self.self_attention(y, self_mask, is_causal, rotation))
+        heads = self.cross_attention.memory_heads(memory)
+        x = self.residual(x, self.cross_attention_norm, lambda y: self.cross_attention(y, heads, src_mask))
+        return self.residual(x, self.feed_forward_norm, self.feed_forward)
+
+    def step(self, x: Tensor, past: Past, cross_heads: KeysAndValues, src_mask: Tensor) -> Tensor:
+        """Map the newest position x (B, K, D) of the K hypotheses of each sentence.
+
+        cross_heads, each (B, H, S, E), are `CrossAttention.memory_heads` of the sentences; src_mask is (B, 1, 1, S).
+        """
+        x = self.residual(x, self.self_attention_norm, lambda y: self._attend_to_past(y, past))
+        x = self.residual(x, self.cross_attention_norm, lambda y: self.cross_attention(y, cross_heads, src_mask))
+        return self.residual(x, self.feed_forward_norm, self.feed_forward)
+
+    def _attend_to_past(self, x: Tensor, past: Past) -> Tensor:
+        q, k, v = self.self_attention.heads(x.flatten(0, 1).unsqueeze(1), past.rotation)  # each (B * K, H, 1, E)
+        rows = x.shape[:2]
+        keys, values = past.cache.write(
+            past.layer, past.position, k.squeeze(2).unflatten(0, rows), v.squeeze(2).unflatten(0, rows)
+        )  # (B, K, H, t, E)
+        context = attend(q, keys.flatten(0, 1), values.flatten(0, 1))  # (B * K, H, 1, E)
+        return self.self_attention.out_proj(context.reshape(x.shape))  # type: ignore[no-any-return]

@@ -1,0 +1,86 @@
+"""How the order of tokens is told to the model. Axes: B batch, T length, D d_model, H heads, E = D / H."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from transformer_mt.errors import TransformerMTError
+
+
+class Rotation(NamedTuple):
+    """Cosines and sines, each (T, E / 2), by which rotary positions turn queries and keys."""
+
+    cos: Tensor
+    sin: Tensor
+
+
+def sinusoids(positions: Tensor, d_model: int) -> Tensor:
+    """The encodings (T, D) of Vaswani et al. 2017 for positions (T,): D/2 sines, then D/2 cosines.
+
+    Frequency i of D/2 is 10000^(-2i / D). The paper interleaves the two; the order of the dimensions makes
+    no difference to the model, and halves are the layout of tensor2tensor, fairseq and CTranslate2's models.
+    """
+    angles = _angles(positions, d_model)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def rotation(positions: Tensor, head_width: int) -> Rotation:
+    """The turn of each of the positions (T,) for rotary positions (Su et al. 2021)."""
+    angles = _angles(positions, head_width)
+    return Rotation(angles.cos(), angles.sin())
+
+
+def _angles(positions: Tensor, width: int) -> Tensor:
+    frequencies = 10000.0 ** (torch.arange(0, width, 2, device=positions.device, dtype=torch.float64) / -width)
+    return (positions.double().unsqueeze(-1) * frequencies).float()  # (T, width / 2)
+
+
+def rotate(x: Tensor, rotation: Rotation) -> Tensor:
+    """Turn x (..., T, E): dimension i and i + E/2 are the two coordinates that turn together."""
+    first, second = x.chunk(2, dim=-1)
+    cos, sin = rotation.cos.to(x.dtype), rotation.sin.to(x.dtype)
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+
+
+class SinusoidalPositions(nn.Module):
+    """Adds fixed sines and cosines; its table grows when a sequence is longer than expected."""
+
+    table: Tensor
+
+    def __init__(self, num_positions: int, d_model: int) -> None:
+        super().__init__()
+        self.register_buffer("table", sinusoids(torch.arange(num_positions), d_model), persistent=False)
+
+    def forward(self, x: Tensor, start: int) -> Tensor:
+        """Add the encodings of positions start, start + 1, ... to x (..., T, D)."""
+        end = start + x.shape[-2]
+        if end > self.table.shape[0]:
+            positions = torch.arange(2 * end, device=self.table.device)
+            self.table = sinusoids(positions, self.table.shape[1]).to(self.table.dtype)
+        return x + self.table[start:end]
+
+
+class LearnedPositions(nn.Module):
+    """Adds one trained vector for each position."""
+
+    def __init__(self, num_positions: int, d_model: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_positions, d_model))
+
+    def forward(self, x: Tensor, start: int) -> Tensor:
+        """Add the vectors of positions start, start + 1, ... to x (..., T, D); raises when there are too few."""
+        end = start + x.shape[-2]
+        if end > self.weight.shape[0]:
+            raise TransformerMTError(
+                f"model.max_positions: learned positions end at {self.weight.shape[0]}, but a sequence has {end} "
+                "pieces; shorten it, or train with a larger max_positions"
+            )
+        return x + self.weight[start:end]
+
+
+class NoPositions(nn.Module):
+    """Adds nothing: for rotary positions, which act inside the attention, and for none at all."""
+
+    def forward(self, x: Tensor, start: int) -> Tensor:
+        return x

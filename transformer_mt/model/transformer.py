@@ -1,0 +1,173 @@
+"""The encoder–decoder Transformer (Vaswani et al. 2017).
+
+Axes: B batch, K hypotheses of a sentence, T target length, S source length, D d_model, V vocabulary,
+H heads, E = D / H. Masks: True = may attend.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from transformer_mt.config.schema import ModelConfig
+from transformer_mt.model.attention import KeysAndValues, window_mask
+from transformer_mt.model.cache import DecoderCache
+from transformer_mt.model.dropout import Dropout
+from transformer_mt.model.layers import DecoderLayer, EncoderLayer, Past, build_norm
+from transformer_mt.model.positions import LearnedPositions, NoPositions, Rotation, SinusoidalPositions, rotation
+
+
+class Embedding(nn.Module):
+    """Token vectors times sqrt(D), plus positions, plus dropout; the matrix may be shared."""
+
+    def __init__(self, config: ModelConfig, matrix: nn.Embedding) -> None:
+        super().__init__()
+        self.tokens = matrix
+        self.scale = math.sqrt(config.d_model)
+        self.positions: nn.Module = NoPositions()
+        if config.positions == "sinusoidal":
+            self.positions = SinusoidalPositions(config.max_positions, config.d_model)
+        elif config.positions == "learned":
+            self.positions = LearnedPositions(config.max_positions, config.d_model)
+        self.dropout = Dropout(config.embedding_dropout)
+
+    def forward(self, ids: Tensor, start: int = 0) -> Tensor:
+        """Embed ids (B, T), whose first position is `start`, as (B, T, D)."""
+        return self.dropout(self.positions(self.tokens(ids) * self.scale, start))  # type: ignore[no-any-return]
+
+
+class Stack(nn.Module):
+    """The layers of one side; in pre-norm order a last norm follows them."""
+
+    def __init__(self, config: ModelConfig, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.norm = build_norm(config) if config.norm_order == "pre" else nn.Identity()
+
+
+class Transformer(nn.Module):
+    """Encoder and decoder with their embeddings and the output matrix."""
+
+    def __init__(self, config: ModelConfig, src_vocab_size: int, tgt_vocab_size: int, pad_id: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.pad_id = pad_id
+        target = nn.Embedding(tgt_vocab_size, config.d_model)
+        source = target if config.tied_embeddings == "all" else nn.Embedding(src_vocab_size, config.d_model)
+        self.src_embedding = Embedding(config, source)
+        self.tgt_embedding = Embedding(config, target)
+        self.encoder = Stack(config, [EncoderLayer(config) for _ in range(config.num_encoder_layers)])
+        self.decoder = Stack(config, [DecoderLayer(config) for _ in range(config.num_decoder_layers)])
+        self.output_proj = nn.Linear(config.d_model, tgt_vocab_size, bias=False)
+        if config.tied_embeddings != "none":
+            self.output_proj.weight = target.weight
+        initialise(self, config)
+
+    def forward(self, src: Tensor, tgt_in: Tensor) -> Tensor:
+        """Logits (B, T, V) of the token that follows each position of tgt_in (B, T), given src (B, S)."""
+        hidden = self.decode(tgt_in, self.encode(src), self.source_mask(src))
+        return self.project(hidden)
+
+    def source_mask(self, src: Tensor) -> Tensor:
+        """Which positions of src (B, S) are no padding, as (B, 1, 1, S)."""
+        return (src != self.pad_id)[:, None, None, :]
+
+    def encode(self, src: Tensor) -> Tensor:
+        """The memory (B, S, D) of src (B, S)."""
+        mask = self.source_mask(src)
+        if self.config.attention_window is not None:
+            mask = mask & window_mask(src.shape[1], self.config.attention_window, src.device)  # (B, 1, S, S)
+        x = self.src_embedding(src)
+        turn = self._rotation(0, src.shape[1], src.device)
+        for layer in self.encoder.layers:
+            x = layer(x, mask, turn)
+        return self.encoder.norm(x)  # type: ignore[no-any-return]
+
+    def decode(self, tgt_in: Tensor, memory: Tensor, src_mask: Tensor) -> Tensor:
+        """Hidden states (B, T, D), each from the tokens tgt_in (B, T) up to its own position only.
+
+        Padding on the right needs no mask: no earlier position sees it, and its own outputs are not used.
+        """
+        self_mask = None  # plain causality
+        if self.config.attention_window is not None:
+            self_mask = window_mask(tgt_in.shape[1], self.config.attention_window, tgt_in.device).tril()
+        x = self.tgt_embedding(tgt_in)
+        turn = self._rotation(0, tgt_in.shape[1], tgt_in.device)
+        for layer in self.decoder.layers:
+            x = layer(x, memory, src_mask, self_mask, turn)
+        return self.decoder.norm(x)  # type: ignore[no-any-return]
+
+    def project(self, hidden: Tensor) -> Tensor:
+        """Logits (..., V) of hidden states (..., D)."""
+        return self.output_proj(hidden)  # type: ignore[no-any-return]
+
+    def decoder_memory(self, memory: Tensor) -> list[KeysAndValues]:
+        """Each decoder layer's cross-attention keys and values (B, H, S, E) of memory (B, S, D)."""
+        return [layer.cross_attention.memory_heads(memory) for layer in self.decoder.layers]
+
+    def new_cache(self) -> DecoderCache:
+        """An empty cache for `step`."""
+        return DecoderCache(self.config.num_decoder_layers, self.config.attention_window)
+
+    def step(
+        self, tokens: Tensor, position: int, cache: DecoderCache, cross_kv: Sequence[KeysAndValues], src_mask: Tensor
+    ) -> Tensor:
+        """Hidden states (B, K, D) of the tokens (B, K) at `position` of the K hypotheses of each sentence.
+
+        Equals the last position of `decode` on the whole hypotheses. The cache holds what earlier steps
+        wrote; cross_kv is `decoder_memory` and src_mask (B, 1, 1, S) `source_mask` of the B sentences.
+        """
+        x = self.tgt_embedding(tokens.unsqueeze(-1), position).squeeze(-2)  # (B, K, D)
+        turn = self._rotation(position, position + 1, tokens.device)
+        for index, (layer, heads) in enumerate(zip(self.decoder.layers, cross_kv, strict=True)):
+            x = layer.step(x, Past(cache, index, position, turn), heads, src_mask)
+        return self.decoder.norm(x)  # type: ignore[no-any-return]
+
+    @property
+    def longest_sequence(self) -> int | None:
+        """Most positions that this model can take on either side; None where there is no limit."""
+        return self.config.max_positions if self.config.positions == "learned" else None
+
+    def num_parameters(self) -> int:
+        """Count of the weights, shared ones once."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def _rotation(self, start: int, end: int, device: torch.device) -> Rotation | None:
+        if self.config.positions != "rotary":
+            return None
+        return rotation(torch.arange(start, end, device=device), self.config.d_model // self.config.num_heads)
+
+
+def initialise(model: Transformer, config: ModelConfig) -> None:
+    """Draw the initial weights from torch's default generator.
+
+    Vectors of tokens and positions and the output matrix are normal(0, D^-0.5), which the sqrt(D) scale
+    brings to 1; every other matrix is Xavier-uniform or uniform(-0.1, 0.1); biases are 0 and norms the identity.
+    """
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            nn.init.zeros_(parameter)
+        elif "norm" in name:
+            nn.init.ones_(parameter)
+        elif "_embedding." in name or name == "output_proj.weight":
+            nn.init.normal_(parameter, std=config.d_model**-0.5)
+        else:
+            for matrix in parameter.chunk(_num_fused(name, config)):
+                _initialise_matrix(matrix, config)
+
+
+def _num_fused(name: str, config: ModelConfig) -> int:
+    """How many projections lie one after the other in a weight; each is drawn as a matrix of its own."""
+    if "qkv_proj" in name:
+        return 3
+    if "kv_proj" in name or ("in_proj" in name and config.activation == "swiglu"):
+        return 2
+    return 1
+
+
+def _initialise_matrix(matrix: Tensor, config: ModelConfig) -> None:
+    if config.init == "xavier":
+        nn.init.xavier_uniform_(matrix)
+    else:
+        nn.init.uniform_(matrix, -0.1, 0.1)
