@@ -26,7 +26,7 @@ class SourceConfig:
     format: Literal["auto", "tsv", "csv", "jsonl", "parquet", "dictionary"] = "auto"
     """Format of path; auto goes by the file's ending. A dictionary has lines `word<TAB>traduction` or `word = a; b`."""
     src_field: str | None = None
-    """Column (by name; in a tsv also by number, from 1) of the source; default: the language code, in a tsv column 1."""
+    """Column of the source, by name, in a tsv also by number from 1; default: the language code, in a tsv column 1."""
     tgt_field: str | None = None
     """Column of the translation; default: the language code, in a tsv column 2."""
     encoding: str = "utf-8"
@@ -42,6 +42,9 @@ class SourceConfig:
             yield f"format: goes with path, got {self.format} without one"
         if self.hub is None and self.config is not None:
             yield f"config: goes with hub, got {self.config} without one"
+        for name in ("src", "tgt", "path", "hub", "config", "split", "src_field", "tgt_field"):
+            yield from rules.not_empty(name, getattr(self, name))
+        yield from rules.text_encoding("encoding", self.encoding)
         yield from rules.above_zero("weight", self.weight)
 
 
@@ -54,13 +57,13 @@ class DataConfig:
     tgt_lang: str = "fr"
     """Code of the target language."""
     train: tuple[SourceConfig, ...] = ()
-    """Sources of the training pairs."""
+    """Sources of the training pairs: a list, or a single source."""
     validation: tuple[SourceConfig, ...] = ()
     """Sources of the pairs that are scored while training; never trained on."""
     test: tuple[SourceConfig, ...] = ()
     """Sources of the pairs that `evaluate` scores; never trained or tuned on."""
     max_length: int = 256
-    """Longest side of a training pair in pieces, end of sentence included; longer pairs are left out, counted, listed."""
+    """Longest side of a training pair in pieces, end of sentence included; longer pairs are left out and listed."""
     drop_leaks: bool = False
     """Leave out training pairs whose source or target also occurs in validation or test (they are always counted)."""
     allow_suspicious: bool = False
@@ -71,6 +74,8 @@ class DataConfig:
     """Directory of tokenised data, which runs share; entries are found by content, so it may be deleted."""
 
     def problems(self) -> Iterator[str]:
+        for name in ("src_lang", "tgt_lang", "cache_dir"):
+            yield from rules.not_empty(name, getattr(self, name))
         if self.src_lang == self.tgt_lang:
             yield f"tgt_lang: must differ from src_lang, got {self.tgt_lang} twice"
         yield from rules.at_least("max_length", self.max_length, 2)

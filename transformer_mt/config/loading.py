@@ -1,5 +1,6 @@
 """The configuration in and out: from a YAML file with overrides, from a plain dict, and back."""
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
@@ -62,12 +63,19 @@ def from_dict(mapping: Any, name: str) -> Config:
 
 def _built(root: Mapping, name: str, problems: list[str]) -> Config:
     config = Builder(name, problems).config(root)
+    problems.sort(key=lambda problem: _line_of(problem, name))
     if len(problems) > MAX_PROBLEMS:
         left_out = len(problems) - MAX_PROBLEMS
         problems[MAX_PROBLEMS:] = [f"{name}: and {left_out} more problems like these"]
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def _line_of(problem: str, name: str) -> float:
+    """The line that a problem names: first those of the file in its order, then what no line can be given for."""
+    line = problem.removeprefix(f"{name}:").partition(":")[0]
+    return int(line) if line.isdecimal() else math.inf
 
 
 def _read_text(path: Path) -> str:
@@ -86,9 +94,8 @@ def _read_text(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError(
-            [f"{path}:{line}: byte 0x{raw[error.start]:02x} is not valid UTF-8; save the file as UTF-8"]
-        ) from None
+        problem = f"byte 0x{raw[error.start]:02x} is not valid UTF-8; save the file as UTF-8"
+        raise ConfigError([f"{path}:{line}: {problem}"]) from None
 
 
 def _apply(override: str, root: Mapping, problems: list[str]) -> None:
@@ -133,7 +140,7 @@ def _node_of(value: Any, where: str, depth: int) -> Node:
     if isinstance(value, list | tuple):
         return Listing(tuple(_node_of(item, where, depth + 1) for item in value), where)
     if value is None or isinstance(value, bool | int | float):
-        return Scalar(value, _written(value), where)
+        return Scalar(value, written(value), where)
     return Scalar(str(value), str(value), where)
 
 
@@ -158,20 +165,20 @@ def to_yaml(config: Config) -> str:
                 lines.append(f"  {key}:")
                 lines.extend(_source_lines(value))
             else:
-                lines.append(f"  {key}: {_written(value)}")
+                lines.append(f"  {key}: {written(value)}")
     return "\n".join(lines) + "\n"
 
 
 def _source_lines(sources: list[dict[str, Any]]) -> Iterator[str]:
     for source in sources:
         for number, (key, value) in enumerate(source.items()):
-            yield f"    {'- ' if number == 0 else '  '}{key}: {_written(value)}"
+            yield f"    {'- ' if number == 0 else '  '}{key}: {written(value)}"
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """A scalar or a list of scalars as it is written in YAML."""
     if isinstance(value, list):
-        return f"[{', '.join(_written(item) for item in value)}]"
+        return f"[{', '.join(written(item) for item in value)}]"
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -186,7 +193,7 @@ def _written_text(text: str) -> str:
     is_plain = text.isascii() and text.replace("/", "a").replace("_", "a").replace(".", "a").replace("-", "a").isalnum()
     if is_plain and text[0].isalpha() and resolve(text) == text and yaml.safe_load(text) == text:
         return text
-    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10**9).rstrip("\n")
+    return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10**9)).rstrip("\n")
 
 
 def differences(old: Config, new: Config) -> list[str]:
@@ -206,5 +213,5 @@ def _leaves(value: Any, path: str) -> dict[str, str]:
     elif value and isinstance(value, list) and isinstance(value[0], dict):
         children = [(f"{path}[{number}]", item) for number, item in enumerate(value)]
     else:
-        return {path: _written(value)}
+        return {path: written(value)}
     return {leaf: text for child, item in children for leaf, text in _leaves(item, child).items()}

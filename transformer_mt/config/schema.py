@@ -85,6 +85,8 @@ class ModelConfig:
         yield from rules.at_least("attention_window", self.attention_window, 1)
         for name in ("dropout", "attention_dropout", "activation_dropout", "embedding_dropout"):
             yield from rules.probability(name, getattr(self, name))
+        for name in ("src_vectors", "tgt_vectors"):
+            yield from rules.not_empty(name, getattr(self, name))
         if self.freeze_vectors and not (self.src_vectors or self.tgt_vectors):
             yield "freeze_vectors: needs src_vectors or tgt_vectors"
 
@@ -173,6 +175,9 @@ class TrainingConfig:
     """Bundle or run whose weights and tokenizer this training starts from (fine-tuning)."""
 
     def problems(self) -> Iterator[str]:
+        for name in ("run_dir", "init_from"):
+            yield from rules.not_empty(name, getattr(self, name))
+        yield from rules.device("device", self.device)
         if not 0 <= self.seed < 2**63:
             yield f"seed: must be in [0, 2**63), got {self.seed}"
         for name in ("batch_size", "accumulation_steps", "threads", "max_steps", "max_epochs"):
@@ -287,24 +292,28 @@ class Config:
 
     def problems(self) -> Iterator[str]:
         """What is wrong between sections; each line starts with the key to change."""
-        limits, model = self.training, self.model
+        limits, model, longest = self.training, self.model, self.data.max_length
         if model.tied_embeddings == "all" and not self.tokenizer.joint:
             yield "model.tied_embeddings: all needs tokenizer.joint: true; use decoder or none"
-        if limits.batch_unit == "tokens" and limits.batch_size < self.data.max_length:
+        if limits.batch_unit == "tokens" and limits.batch_size < longest:
             yield (
-                f"training.batch_size: must be at least data.max_length ({self.data.max_length}) so that every kept "
+                f"training.batch_size: must be at least data.max_length ({longest}) so that every kept "
                 f"pair fits a batch, got {limits.batch_size}"
             )
-        if model.positions in ("sinusoidal", "learned") and model.max_positions < self.data.max_length:
-            yield f"model.max_positions: must be at least data.max_length ({self.data.max_length}), got {model.max_positions}"
+        if model.positions in ("sinusoidal", "learned") and model.max_positions < longest:
+            yield f"model.max_positions: must be at least data.max_length ({longest}), got {model.max_positions}"
         if self.schedule.name in ("cosine", "linear") and not (
             self.schedule.decay_steps or limits.max_steps or limits.max_epochs
         ):
-            yield f"schedule.decay_steps: {self.schedule.name} must know its end; set it, or training.max_steps or max_epochs"
+            yield f"schedule.decay_steps: {self.schedule.name} must end; set this, training.max_steps or max_epochs"
         if limits.precision == "fp16" and limits.device == "cpu":
             yield "training.precision: fp16 needs CUDA; use bf16, fp32 or auto on the CPU"
-        if self.evaluation.metric == "bleu" and self.evaluation.patience and not self.data.validation:
+        if self.evaluation.patience and not self.data.validation:
             yield "evaluation.patience: early stopping needs data.validation"
+        for name, beam_size in (("decoding", self.decoding.beam_size), ("evaluation", self.evaluation.beam_size)):
+            if beam_size is not None and beam_size > self.tokenizer.vocab_size:
+                vocab_size = self.tokenizer.vocab_size
+                yield f"{name}.beam_size: must be at most tokenizer.vocab_size ({vocab_size}), got {beam_size}"
         for name in ("src_vectors", "tgt_vectors"):
             if getattr(model, name) and limits.init_from:
                 yield f"model.{name}: has no effect with training.init_from; remove one of them"

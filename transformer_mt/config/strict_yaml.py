@@ -76,11 +76,9 @@ def parse(text: str, where: Where) -> Document:
     if len(text) > MAX_BYTES:
         raise ConfigError([f"{where(1)}: is larger than {MAX_BYTES:,} characters; a configuration is never that long"])
     if break_ := re.search("[\x85\u2028\u2029]", text):
-        line = text.count("\n", 0, break_.start()) + 1
+        line, code = text.count("\n", 0, break_.start()) + 1, ord(break_[0])
         raise ConfigError(
-            [
-                f"{where(line)}: holds U+{ord(break_[0]):04X}, which only some YAML readers take for a line end; remove it"
-            ]
+            [f"{where(line)}: holds U+{code:04X}, which some YAML readers take for a line end; remove it"]
         )
     try:
         return _Builder(text, where).document()

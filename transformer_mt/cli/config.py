@@ -1,0 +1,46 @@
+"""`transformer-mt config`: print a configuration fully resolved, or the manual of every key."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from transformer_mt.config.loading import load_config, to_yaml
+from transformer_mt.config.manual import as_markdown, as_text, manual, section_manual
+
+SHOW_HELP = "print a configuration with every key, defaults and overrides included"
+DESCRIBE_HELP = "document every section and key, with type and default"
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `config` with its two sub-commands."""
+    parser = commands.add_parser("config", help="show or explain configurations", description=__doc__)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    show = actions.add_parser("show", help=SHOW_HELP, description=SHOW_HELP)
+    show.add_argument("config", type=Path, metavar="FILE", help="for example configs/quickstart.yaml")
+    show.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="SECTION.KEY=VALUE",
+        action="append",
+        default=[],
+        help="use this value in place of the file's; may be repeated",
+    )
+    show.set_defaults(run=run_show)
+    describe = actions.add_parser("describe", help=DESCRIBE_HELP, description=DESCRIBE_HELP)
+    describe.add_argument("section", nargs="?", metavar="SECTION", help="only this section, for example model")
+    describe.add_argument("--format", choices=("text", "markdown"), default="text", help="default: text")
+    describe.set_defaults(run=run_describe)
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Print the configuration as YAML that loads back equal."""
+    print(to_yaml(load_config(args.config, args.overrides)), end="")
+    return 0
+
+
+def run_describe(args: argparse.Namespace) -> int:
+    """Print the manual, whole or of one section."""
+    pages = manual() if args.section is None else (section_manual(args.section),)
+    width = min(shutil.get_terminal_size((100, 24)).columns, 100)
+    print(as_markdown(pages) if args.format == "markdown" else as_text(pages, width), end="")
+    return 0
