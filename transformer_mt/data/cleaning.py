@@ -2,7 +2,6 @@
 
 import re
 
-_FORBIDDEN = re.compile("[\x00\n\r\ud800-\udfff]")
 _BREAKS = re.compile("\r\n|[\n\r]")
 _BROKEN = re.compile("[\x00\ud800-\udfff]")
 
@@ -14,6 +13,8 @@ def clean_text(text: str) -> str:
     NUL is replaced because SentencePiece and C strings treat it as an end. All else stays: U+2028, \x0b, \x85,
     zero-width and soft characters are left to the tokenizer's normalisation.
     """
-    if _FORBIDDEN.search(text) is None:
-        return text
-    return _BROKEN.sub("\N{REPLACEMENT CHARACTER}", _BREAKS.sub(" ", text))
+    if "\n" in text or "\r" in text:
+        text = _BREAKS.sub(" ", text)
+    if "\x00" in text or not text.isascii():
+        return _BROKEN.sub("\N{REPLACEMENT CHARACTER}", text)
+    return text

@@ -53,7 +53,7 @@ def read_noted_pairs(source: SourceConfig, data: DataConfig, notes: ReadingNotes
     """As `read_pairs`, with what was noticed left in `notes`."""
     for line, src, tgt in _raw_pairs(source, data, notes):
         clean_src, clean_tgt = clean_text(src), clean_text(tgt)
-        if clean_src is not src or clean_tgt is not tgt:
+        if clean_src != src or clean_tgt != tgt:
             notes.num_replaced += 1
         yield Pair(line, clean_src, clean_tgt)
 

@@ -14,6 +14,8 @@ BLANK = "blank"
 TOO_LONG = "too_long"
 LEAK = "leak"
 BAD = "bad"
+REASONS = (BLANK, TOO_LONG, LEAK, BAD)
+"""Why a pair is left out."""
 
 
 class HeldOut(NamedTuple):
@@ -49,6 +51,12 @@ class Block:
     tgt: list[list[int]]
     skipped: list[Skipped]
     num_leaks: int
+
+    def not_blank(self) -> list[Pair]:
+        """The pairs that have text on both sides."""
+        if not self.skipped:
+            return self.pairs
+        return [pair for pair in self.pairs if pair.src.strip() and pair.tgt.strip()]
 
 
 @dataclass(frozen=True)

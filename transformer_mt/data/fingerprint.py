@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from transformer_mt.config.schema import DataConfig, SourceConfig
 from transformer_mt.data.columnar import hub_files
@@ -26,6 +26,18 @@ class FileRecord:
     size: int
     mtime_ns: int
     sha256: str
+
+
+class SourceRecord(NamedTuple):
+    """A source, by the name that `source_name` gives it, and its files."""
+
+    name: str
+    files: tuple[FileRecord, ...]
+
+    @property
+    def sha256(self) -> str:
+        """One hash for all its files."""
+        return hashlib.sha256("".join(file.sha256 for file in self.files).encode()).hexdigest()
 
 
 def record_file(path: Path, cache_dir: Path) -> FileRecord:
@@ -50,26 +62,22 @@ def record_file(path: Path, cache_dir: Path) -> FileRecord:
     return record
 
 
-def record_sources(sources: Sequence[SourceConfig], cache_dir: Path) -> dict[str, list[FileRecord]]:
-    """The files of every source, by the source's name; those of a hub dataset are its local copy."""
-    return {
-        source_name(source): [
-            record_file(path, cache_dir) for path in (hub_files(source) if source.hub else source_files(source))
-        ]
+def record_sources(sources: Sequence[SourceConfig], cache_dir: Path) -> list[SourceRecord]:
+    """The files of every source; those of a hub dataset are its local copy."""
+    return [
+        SourceRecord(
+            source_name(source),
+            tuple(record_file(path, cache_dir) for path in (hub_files(source) if source.hub else source_files(source))),
+        )
         for source in sources
-    }
-
-
-def combined_sha256(records: Sequence[FileRecord]) -> str:
-    """One hash for the files of one source."""
-    return hashlib.sha256("".join(record.sha256 for record in records).encode()).hexdigest()
+    ]
 
 
 def fingerprint(
     sources: Sequence[SourceConfig],
     data: DataConfig,
     tokenizers: TokenizerPair,
-    records: dict[str, list[FileRecord]],
+    records: Sequence[SourceRecord],
     left_out: str = "",
 ) -> str:
     """The name of the prepared data: equal when contents and all settings that shape it are equal.
@@ -83,23 +91,23 @@ def fingerprint(
         "languages": [data.src_lang, data.tgt_lang],
         "skip_bad_lines": data.skip_bad_lines,
         "left_out": left_out,
-        "sources": [_described(source, records[source_name(source)]) for source in sources],
+        "sources": [_described(source, record) for source, record in zip(sources, records, strict=True)],
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
-def _described(source: SourceConfig, records: Sequence[FileRecord]) -> dict[str, Any]:
+def _described(source: SourceConfig, record: SourceRecord) -> dict[str, Any]:
     settings = asdict(source)
     for name in ("src", "tgt", "path", "weight"):
         del settings[name]
     if source.path is not None and source.format == "auto":
         settings["format"] = Path(source.path.lower().removesuffix(".gz")).suffix
-    return settings | {"sha256": [record.sha256 for record in records]}
+    return settings | {"sha256": [file.sha256 for file in record.files]}
 
 
-def check_unchanged(records: dict[str, list[FileRecord]]) -> None:
+def check_unchanged(records: Iterable[SourceRecord]) -> None:
     """Raise DataError when a source file is gone or holds something else than when it was recorded."""
-    for record in (record for files in records.values() for record in files):
+    for record in (file for source in records for file in source.files):
         path = Path(record.path)
         check_readable_file(path)
         found = path.stat()

@@ -4,28 +4,22 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from transformer_mt.config.schema import DataConfig, SourceConfig
 from transformer_mt.data.corpus import read_noted_pairs, source_name
-from transformer_mt.data.encoding import BAD, BLANK, LEAK, NOTHING_HELD_OUT, TOO_LONG, Block, HeldOut, PairEncoder
-from transformer_mt.data.fingerprint import FileRecord, fingerprint, record_sources
+from transformer_mt.data.encoding import NOTHING_HELD_OUT, Block, HeldOut, PairEncoder
+from transformer_mt.data.findings import check_usable, found_lines
+from transformer_mt.data.fingerprint import SourceRecord, fingerprint, record_sources
 from transformer_mt.data.pairs import Pair, ReadingNotes, Report
-from transformer_mt.data.prepared import PAIRS_FILE, REPORT_FILE, SKIPPED_FILE, EvaluationCorpus, PreparedCorpus, Row
+from transformer_mt.data.prepared import EvaluationCorpus, PreparedCorpus, Row
 from transformer_mt.data.tokenizer import TokenizerPair
+from transformer_mt.data.writing import write_prepared
 from transformer_mt.errors import DataError
 from transformer_mt.files import atomic_directory
-
-MAX_BLANK_SHARE = 0.05
-"""A source with more blank pairs gets a warning: it is probably not aligned."""
-
-_SCHEMA = pa.schema([("src", pa.list_(pa.int32())), ("tgt", pa.list_(pa.int32())), ("source", pa.int16())])
 
 
 @dataclass(frozen=True)
@@ -37,9 +31,9 @@ class PreparedCorpora:
     test: EvaluationCorpus
 
     @property
-    def records(self) -> dict[str, list[FileRecord]]:
+    def records(self) -> list[SourceRecord]:
         """The files behind all of it, for `check_unchanged`."""
-        return self.train.records | self.validation.records | self.test.records
+        return self.train.records + self.validation.records + self.test.records
 
 
 def prepare_corpora(data: DataConfig, tokenizers: TokenizerPair, report: Report) -> PreparedCorpora:
@@ -112,13 +106,12 @@ def prepare(
     corpus = _cached(directory, weights, records)
     if corpus is None:
         with atomic_directory(directory) as temporary:
-            _write(temporary, sources, data, PairEncoder(tokenizers, data.max_length, held_out, data.drop_leaks))
+            encoder = PairEncoder(tokenizers, data.max_length, held_out, data.drop_leaks)
+            write_prepared(temporary, sources, data, encoder)
         corpus = PreparedCorpus(directory, weights, records)
-    for line in _told(corpus.report):
+    for line in found_lines(corpus.report, [record.name for record in records], corpus.skipped_path):
         report(line)
-    if len(corpus) == 0:
-        counts = ", ".join(f"{count} {reason}" for reason, count in corpus.skipped.items() if count) or "no lines"
-        raise DataError(f"data.train: no pairs are left to train on ({counts}); see {corpus.skipped_path}")
+    check_usable(corpus.report, data.allow_suspicious, corpus.skipped_path)
     return corpus
 
 
@@ -127,7 +120,7 @@ def _digest(held_out: HeldOut) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _cached(directory: Path, weights: Sequence[float], records: dict[str, list[FileRecord]]) -> PreparedCorpus | None:
+def _cached(directory: Path, weights: Sequence[float], records: list[SourceRecord]) -> PreparedCorpus | None:
     """What is in the cache; a damaged entry is removed, for it can be made again."""
     if not directory.exists():
         return None
@@ -136,48 +129,3 @@ def _cached(directory: Path, weights: Sequence[float], records: dict[str, list[F
     except (OSError, ValueError, KeyError, TypeError, DataError):
         shutil.rmtree(directory, ignore_errors=True)
         return None
-
-
-def _write(directory: Path, sources: Sequence[SourceConfig], data: DataConfig, encoder: PairEncoder) -> None:
-    told: dict[str, Any] = {"sources": {}}
-    with ExitStack() as stack:
-        skipped = stack.enter_context((directory / SKIPPED_FILE).open("w", encoding="utf-8"))
-        file = stack.enter_context(pa.OSFile(str(directory / PAIRS_FILE), "wb"))
-        table = stack.enter_context(pa.ipc.new_stream(file, _SCHEMA))
-        for number, source in enumerate(sources):
-            notes = ReadingNotes(source_name(source), data.skip_bad_lines)
-            counts = dict.fromkeys(("kept", BLANK, TOO_LONG, LEAK, BAD, "leaks"), 0)
-            for block in encoder.blocks(read_noted_pairs(source, data, notes)):
-                table.write_batch(_record_batch(block, number))
-                counts["kept"] += len(block.kept)
-                counts["leaks"] += block.num_leaks
-                for entry in block.skipped:
-                    counts[entry.reason] += 1
-                    skipped.write(json.dumps({"source": notes.name, **entry._asdict()}, ensure_ascii=False) + "\n")
-            for bad in notes.bad:
-                skipped.write(json.dumps({"source": notes.name, "reason": BAD, **bad._asdict()}) + "\n")
-            counts[BAD] = len(notes.bad)
-            told["sources"][notes.name] = counts | {"notes": notes.summary()}
-    told["kept"] = sum(counts["kept"] for counts in told["sources"].values())
-    told["skipped"] = {
-        reason: sum(counts[reason] for counts in told["sources"].values()) for reason in (BLANK, TOO_LONG, LEAK, BAD)
-    }
-    told["bytes"] = (directory / PAIRS_FILE).stat().st_size
-    (directory / REPORT_FILE).write_text(json.dumps(told, ensure_ascii=False, indent=2), encoding="utf-8")
-
-
-def _record_batch(block: Block, source: int) -> pa.RecordBatch:
-    return pa.record_batch(
-        [
-            pa.array(block.src, _SCHEMA.field("src").type),
-            pa.array(block.tgt, _SCHEMA.field("tgt").type),
-            pa.array(np.full(len(block.kept), source, np.int16)),
-        ],
-        schema=_SCHEMA,
-    )
-
-
-def _told(report: dict[str, Any]) -> Iterable[str]:
-    for name, counts in report["sources"].items():
-        yield from counts["notes"]
-        yield f"{name}: {counts['kept']} pairs, left out: {counts[BLANK]} blank, {counts[TOO_LONG]} too long"

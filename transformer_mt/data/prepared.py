@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from transformer_mt.data.fingerprint import FileRecord, combined_sha256
+from transformer_mt.data.fingerprint import SourceRecord
 from transformer_mt.data.pairs import Pair
 from transformer_mt.errors import DataError
 
@@ -39,7 +39,7 @@ class PreparedCorpus:
     `skipped` counts the pairs left out by reason; `skipped_path` lists them. RAM: 8 bytes a pair, 12 with weights.
     """
 
-    def __init__(self, directory: Path, source_weights: Sequence[float], records: dict[str, list[FileRecord]]) -> None:
+    def __init__(self, directory: Path, source_weights: Sequence[float], records: list[SourceRecord]) -> None:
         """Map the files that `prepare` wrote; raises DataError or OSError when they are damaged."""
         self.records = records
         self.fingerprint = directory.name
@@ -69,11 +69,11 @@ class PreparedCorpus:
     @property
     def data_fingerprint(self) -> dict[str, dict[str, int | str]]:
         """For each source the number of its pairs that were kept, and a hash of its contents."""
-        kept = self.report["sources"]
-        return {
-            name: {"pairs": kept[name]["kept"], "sha256": combined_sha256(files)}
-            for name, files in self.records.items()
-        }
+        described: dict[str, dict[str, int | str]] = {}
+        for record, counts in zip(self.records, self.report["sources"], strict=True):
+            before = int(described[record.name]["pairs"]) if record.name in described else 0
+            described[record.name] = {"pairs": before + counts["kept"], "sha256": record.sha256}
+        return described
 
 
 class EvaluationCorpus:
@@ -89,7 +89,7 @@ class EvaluationCorpus:
         pairs: Sequence[Pair],
         rows: Sequence[Row],
         usable: Sequence[int],
-        records: dict[str, list[FileRecord]],
+        records: list[SourceRecord],
     ) -> None:
         self.pairs = list(pairs)
         self.usable = list(usable)

@@ -3,11 +3,11 @@
 import csv
 import json
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
-from transformer_mt.data.alignment import first_suspicious_line
+from transformer_mt.data.alignment import MAX_LINES, first_suspicious_line
 from transformer_mt.data.pairs import ReadingNotes
 from transformer_mt.errors import DataError
 from transformer_mt.files import read_lines
@@ -31,9 +31,10 @@ def read_aligned(src: Path, tgt: Path, encoding: str) -> Iterator[Raw]:
 
 
 def _unequal(src: Path, tgt: Path, encoding: str) -> str:
-    left, right = list(read_lines(src, encoding)), list(read_lines(tgt, encoding))
-    message = f"{src} has {len(left)} lines, {tgt} has {len(right)}; line i of one must translate line i of the other"
-    line = first_suspicious_line(left, right)
+    counts = [sum(1 for _ in read_lines(path, encoding)) for path in (src, tgt)]
+    left, right = (list(islice(read_lines(path, encoding), MAX_LINES)) for path in (src, tgt))
+    message = f"{src} has {counts[0]} lines, {tgt} has {counts[1]}; line i of one must translate line i of the other"
+    line = first_suspicious_line(left, right, counts[0] - counts[1])
     if line is None:
         return message
     shown = [repr(side[line - 1][:60]) if line <= len(side) else "nothing" for side in (left, right)]
