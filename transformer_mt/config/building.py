@@ -17,6 +17,10 @@ SOURCE_SECTION = "data.<source>"
 """How the entries of data.train, data.validation and data.test are called where sections are listed."""
 
 
+MAX_PROBLEMS = 100
+"""More than these are counted only."""
+
+
 def keys_by_section() -> dict[str, list[str]]:
     """All keys there are, in the order of the schema."""
     keys = {name: [field.name for field in fields(section)] for name, section in SECTIONS.items()}
@@ -45,7 +49,9 @@ class Builder:
         sections = {}
         for name, entry in root.entries.items():
             if name not in SECTIONS:
-                self._tell(entry.where, name, suggestions.unknown_section(name, self._keys_of_sections()))
+                is_flood = len(self.problems) > MAX_PROBLEMS
+                rule = "unknown section" if is_flood else suggestions.unknown_section(name, self._keys_of_sections())
+                self._tell(entry.where, name, rule)
             elif isinstance(entry.node, Mapping):
                 sections[name] = self._section(SECTIONS[name], entry.node, name, name, entry.where)
             elif not _is_null(entry.node) and not isinstance(entry.node, Unusable):
@@ -88,8 +94,7 @@ class Builder:
         wrong = set()
         for key, entry in mapping.entries.items():
             if key not in hints:
-                wrong.add(suggestions.closest_key(key, hints) or "")
-                self._tell(entry.where, f"{path}.{key}", suggestions.unknown_key(key, listed_as, self.keys))
+                wrong.add(self._unknown(entry.where, path, key, listed_as))
                 continue
             try:
                 values[key] = self._value(entry, hints[key], f"{path}.{key}")
@@ -104,6 +109,14 @@ class Builder:
             if wrong.isdisjoint(re.findall(r"\w+", line)):
                 self._tell_rule(mapping, path, line, where)
         return built
+
+    def _unknown(self, where: str, path: str, key: str, listed_as: str) -> str:
+        """Tell of an unknown key; gives the key that was probably meant, or nothing."""
+        if len(self.problems) > MAX_PROBLEMS:  # looking for the likeliest key takes its time
+            self._tell(where, f"{path}.{key}", "unknown key")
+            return ""
+        self._tell(where, f"{path}.{key}", suggestions.unknown_key(key, listed_as, self.keys))
+        return suggestions.closest_key(key, self.keys[listed_as]) or ""
 
     def _tell_rule(self, mapping: Mapping, path: str, line: str, where: str) -> None:
         key, separator, rule = line.partition(": ")

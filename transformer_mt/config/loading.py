@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from transformer_mt.config import suggestions
-from transformer_mt.config.building import SECTIONS, Builder, display, keys_by_section
+from transformer_mt.config.building import MAX_PROBLEMS, SECTIONS, Builder, display, keys_by_section
 from transformer_mt.config.schema import Config
 from transformer_mt.config.strict_yaml import (
     MAX_BYTES,
@@ -27,8 +27,6 @@ from transformer_mt.config.strict_yaml import (
 )
 from transformer_mt.errors import ConfigError, DataError
 from transformer_mt.files import check_readable_file
-
-MAX_PROBLEMS = 100
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:

@@ -35,7 +35,7 @@ def not_empty(name: str, value: str | None) -> Iterator[str]:
 
 def text_encoding(name: str, value: str) -> Iterator[str]:
     try:
-        b"".decode(value)
+        "a".encode(value)  # an empty text would not ask for the encoding
     except (LookupError, ValueError):
         yield f"{name}: must be an encoding that Python knows, such as utf-8 or cp1252, got {value}"
 

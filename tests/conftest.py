@@ -1,0 +1,22 @@
+"""Fixtures that all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+settings.register_profile("transformer_mt", deadline=None)  # a busy machine is slow, not wrong
+settings.load_profile("transformer_mt")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Directory of the sentence pairs that are too large, or not free enough, for the repository."""
+    beside = os.environ.get("TRANSFORMER_MT_SHARED")
+    directory = (Path(beside) if beside else REPOSITORY.parent / "shared") / "data"
+    if not directory.is_dir():
+        pytest.skip(f"needs the data in {directory}; TRANSFORMER_MT_SHARED names another place for shared/")
+    return directory
