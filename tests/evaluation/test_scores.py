@@ -137,7 +137,7 @@ def test_scores_equal_the_command_on_real_text(shared_data: Path, tmp_path: Path
 
 def test_scores_equal_the_command_on_odd_text(tmp_path: Path) -> None:
     rng = random.Random(3)
-    odd = ["", " ", "a\u2028b c d e", "x\x0by\x85z\x1c.", "deux\r", "\ufeffbom", "été\u00a0! \u202f?", "😀 😀", "a\nb"]
+    odd = ["", " ", "a\u2028b c d e", "x\x0by\x85z\x1c.", "deux\r", "\ufeffbom", "été\u00a0! \u202f?", "😀 😀", "a-\nb"]
     references = [line for plain in random_lines(rng, 30) for line in (plain, rng.choice(odd))]
     hypotheses = [line if rng.random() < 0.7 else rng.choice(odd) for line in perturbed(references, rng)]
     assert_same_as_command(hypotheses, references, tmp_path, samples=0)
