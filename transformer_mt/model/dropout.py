@@ -21,6 +21,14 @@ class Dropout(nn.Module):
         """Drop units of x (any shape); the identity when evaluating or when p is 0."""
         return drop(x, self.p if self.training else 0.0)
 
+    def add(self, residual: Tensor, x: Tensor) -> Tensor:
+        """residual + forward(x) for two tensors of one shape, on the CPU in one pass over them."""
+        if not self.training or self.p == 0.0:
+            return residual + x
+        if x.device.type != "cpu" or x.dtype != residual.dtype:
+            return residual + self(x)
+        return _DropAndAdd.apply(residual, x, self.p)  # type: ignore[no-any-return]
+
     def extra_repr(self) -> str:
         return f"p={self.p}"
 
@@ -31,28 +39,33 @@ def drop(x: Tensor, p: float) -> Tensor:
         return x
     if x.device.type != "cpu":
         return F.dropout(x, p)
-    return _Drop.apply(x, p)  # type: ignore[no-any-return]
+    return _DropAndAdd.apply(None, x, p)  # type: ignore[no-any-return]
 
 
-class _Drop(torch.autograd.Function):
-    """The gradient is the incoming one times the same mask and scale."""
+class _DropAndAdd(torch.autograd.Function):
+    """residual + x * kept * scale; the gradient of x is the incoming one times the same mask and scale."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, p: float) -> Tensor:
-        num_dropped = round(p * _LEVELS)
-        ctx.scale = _LEVELS / max(1, _LEVELS - num_dropped)  # of the probability that the mask really has
+    def forward(ctx: Any, residual: Tensor | None, x: Tensor, p: float) -> Tensor:
+        num_dropped = min(round(p * _LEVELS), _LEVELS - 1)
+        ctx.scale = _LEVELS / (_LEVELS - num_dropped)  # of the probability that the mask really has
         kept = _kept_units(x, num_dropped)
         ctx.save_for_backward(kept)
-        return (x * kept).mul_(ctx.scale)
+        return torch.addcmul(x.new_zeros(()) if residual is None else residual, x, kept, value=ctx.scale)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, None]:  # type: ignore[override]
         (kept,) = ctx.saved_tensors
-        return (grad * kept).mul_(ctx.scale), None
+        residual_grad = grad if ctx.needs_input_grad[0] else None
+        return residual_grad, torch.addcmul(grad.new_zeros(()), grad, kept, value=ctx.scale), None
 
 
 def _kept_units(x: Tensor, num_dropped: int) -> Tensor:
-    """A mask like x, 0 in num_dropped of 65,536 cases and else 1."""
-    bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-    lanes = bits.view(torch.int16)[: x.numel()].view(x.shape)
-    return (lanes >= num_dropped - _LEVELS // 2).to(x.dtype)
+    """A mask like x, 0 in num_dropped of 65,536 cases and else 1, from torch's default generator.
+
+    One random int64 serves four units: on one core, for bfloat16, the mask takes a fifth of the time of
+    `bernoulli_`, which `F.dropout` uses and which draws unit by unit.
+    """
+    words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    lanes = words.view(torch.int16)[: x.numel()].view(x.shape)
+    return torch.ge(lanes, num_dropped - _LEVELS // 2, out=torch.empty(x.shape, dtype=x.dtype))

@@ -55,7 +55,7 @@ class FeedForward(nn.Module):
         if self.activation == "swiglu":
             gate, value = x.chunk(2, dim=-1)
             return F.silu(gate) * value
-        return F.relu(x, inplace=True) if self.activation == "relu" else F.gelu(x)
+        return F.relu(x) if self.activation == "relu" else F.gelu(x)
 
 
 class _Layer(nn.Module):
@@ -73,8 +73,8 @@ class _Layer(nn.Module):
     def residual(self, x: Tensor, norm: nn.Module, block: Callable[[Tensor], Tensor]) -> Tensor:
         """x + block(norm(x)) in pre-norm order, norm(x + block(x)) in post-norm order."""
         if self.pre_norm:
-            return x + self.dropout(block(norm(x)))
-        return norm(x + self.dropout(block(x)))  # type: ignore[no-any-return]
+            return self.dropout.add(x, block(norm(x)))
+        return norm(self.dropout.add(x, block(x)))  # type: ignore[no-any-return]
 
 
 class Past(NamedTuple):

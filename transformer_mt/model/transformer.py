@@ -34,7 +34,14 @@ class Embedding(nn.Module):
 
     def forward(self, ids: Tensor, start: int = 0) -> Tensor:
         """Embed ids (B, T), whose first position is `start`, as (B, T, D)."""
-        return self.dropout(self.positions(self.tokens(ids) * self.scale, start))  # type: ignore[no-any-return]
+        x = self.positions(self.tokens(ids) * self.scale, start)
+        if _computes_in_bf16(x.device.type):
+            x = x.bfloat16()  # here once, so that no block converts its input, output and residual
+        return self.dropout(x)  # type: ignore[no-any-return]
+
+
+def _computes_in_bf16(device_type: str) -> bool:
+    return torch.is_autocast_enabled(device_type) and torch.get_autocast_dtype(device_type) == torch.bfloat16
 
 
 class Stack(nn.Module):
