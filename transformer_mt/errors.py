@@ -38,6 +38,10 @@ class TrainingError(TransformerMTError):
     """Training that cannot start or cannot go on."""
 
 
+class Interrupted(Exception):
+    """The user or the system asked to stop, and what had to be saved is saved; the command exits with 130."""
+
+
 class MissingExtraError(TransformerMTError):
     """An optional package is needed; says which command installs it."""
 

@@ -1,0 +1,60 @@
+"""The command `transformer-mt`: parse, call, report; exit codes 0, 1, 2, 3, 130."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from transformer_mt import __version__
+from transformer_mt.errors import Interrupted, TransformerMTError
+
+COMMANDS = ("train", "evaluate", "translate", "verify", "data", "model", "config")
+EPILOG = """\
+exit codes:
+  0  done                       3  --strict found flagged lines
+  1  a bug of ours              130  interrupted, after saving
+  2  something you can mend
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    _use_utf8()
+    args = _parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except TransformerMTError as error:  # the user can mend it; anything else keeps its traceback
+        print(f"transformer-mt: error: {error}", file=sys.stderr)
+        return 2
+    except Interrupted as error:
+        print(f"transformer-mt: stopped: {error}", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:
+        print("transformer-mt: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="transformer-mt",
+        description="Train your own translator from sentence pairs, score it and translate with it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"transformer-mt {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        import_module(f"transformer_mt.cli.{name}").add_parser(commands)
+    return parser
+
+
+def _use_utf8() -> None:
+    """Read and write UTF-8 with bare line feeds whatever the locale says."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")

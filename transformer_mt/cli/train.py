@@ -1,0 +1,59 @@
+"""`transformer-mt train`: from a YAML file to a translator."""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from transformer_mt.config.loading import load_config
+
+EXAMPLES = """\
+examples:
+  transformer-mt train configs/multi30k.yaml
+  transformer-mt train my.yaml --set optimizer.lr=5e-4 --set training.run_dir=runs/other
+  transformer-mt train my.yaml --init-from runs/general   fine-tune an existing translator
+  transformer-mt train my.yaml --dry-run                  check everything in seconds
+
+A stopped training goes on when the same command is given again.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "train",
+        help="train the translator that a YAML file describes",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("config", type=Path, help="for example configs/multi30k.yaml")
+    parser.add_argument(
+        "--set", dest="overrides", metavar="SECTION.KEY=VALUE", action="append", default=[], help="change a setting"
+    )
+    parser.add_argument("--init-from", metavar="BUNDLE", help="start from its weights and tokenizer (fine-tuning)")
+    parser.add_argument("--override-resume", action="store_true", help="go on although the configuration has changed")
+    parser.add_argument("--dry-run", action="store_true", help="check configuration, data, memory and disk; train nothing")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or only check."""
+    config = load_config(args.config, args.overrides)
+    if args.init_from:
+        config = replace(config, training=replace(config.training, init_from=args.init_from))
+    if args.dry_run:
+        from transformer_mt.training.dry_run import dry_run
+
+        dry_run(config, print)
+        return 0
+    from transformer_mt.training.session import train
+
+    bundle = train(config, args.override_resume)
+    name = config.training.run_dir
+    print(f"The translator is in {bundle}. Next:", file=sys.stderr)
+    if config.data.test:
+        print(f"  transformer-mt evaluate {name}", file=sys.stderr)
+    print(f"  transformer-mt translate {name} INPUT.txt -o OUTPUT.txt", file=sys.stderr)
+    return 0

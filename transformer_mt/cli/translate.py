@@ -1,0 +1,167 @@
+"""`transformer-mt translate`: N lines in, N lines out, in order."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from transformer_mt.errors import TransformerMTError
+from transformer_mt.files import UTF8_BOM, atomic_file, check_readable_file
+
+EXAMPLES = """\
+examples:
+  transformer-mt translate runs/multi30k input.en -o output.fr
+  cat input.en | transformer-mt translate runs/multi30k > output.fr
+  transformer-mt translate runs/multi30k input.en --n-best 3 --json
+  transformer-mt translate runs/multi30k input.en -o output.fr --report report.jsonl --strict
+
+flags in the report: split (translated in parts), truncated (cut short at the maximum length), empty
+(nothing came out), copied (the output is the input), replaced (invalid characters became U+FFFD).
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "translate",
+        help="translate a file or standard input",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("bundle", type=Path, help="bundle, or run directory that holds one")
+    parser.add_argument("input", nargs="?", default="-", help="text file, one sentence or paragraph a line (default: -)")
+    parser.add_argument("-o", "--output", type=Path, help="file for the translations (default: standard output)")
+    parser.add_argument("--report", type=Path, help="write one JSON object a line: score and flags")
+    parser.add_argument("--strict", action="store_true", help="exit with 3 when a line was flagged")
+    parser.add_argument("--json", action="store_true", help="write JSON lines with scores and alternatives")
+    parser.add_argument("--n-best", type=int, default=1, metavar="N", help="alternatives for each line (with --json)")
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    add_decoding_arguments(parser)
+    sampling = parser.add_argument_group("sampling (draws instead of searching)")
+    sampling.add_argument("--sample", action="store_true", help="draw translations at random")
+    sampling.add_argument("--temperature", type=float, default=1.0, help="below 1 keeps to the likely (default: 1)")
+    sampling.add_argument("--top-k", type=int, help="draw from the k likeliest tokens only")
+    sampling.add_argument("--top-p", type=float, default=1.0, help="draw from the likeliest tokens of this probability")
+    sampling.add_argument("--seed", type=int, default=1, help="seed of the draws (default: 1)")
+    parser.set_defaults(run=run)
+
+
+def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options shared by all commands that translate."""
+    group = parser.add_argument_group("decoding")
+    group.add_argument("--beam-size", type=int, metavar="K", help="hypotheses kept; 1 is greedy (default: the bundle's)")
+    group.add_argument("--length-penalty", type=float, metavar="A", help="score is log P / length ** A")
+    group.add_argument("--batch-tokens", type=int, metavar="N", help="source tokens translated together")
+    group.add_argument("--precision", choices=["auto", "fp32", "bf16"], help="arithmetic of the search")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores)")
+
+
+class Loaded(NamedTuple):
+    """A bundle and the translator made of it."""
+
+    bundle: Any
+    translator: Any
+
+
+def load_translator(args: argparse.Namespace) -> Loaded:
+    """The bundle, with the translator that the options of `add_decoding_arguments` describe."""
+    from transformer_mt.bundle import load_bundle
+    from transformer_mt.decoding.translator import Translator
+    from transformer_mt.device import resolve_device, set_threads
+
+    device = resolve_device(args.device)
+    set_threads(args.threads)
+    bundle = load_bundle(args.bundle)
+    names = ("beam_size", "length_penalty", "batch_tokens", "precision")
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    settings = replace(bundle.config.decoding, **given)
+    if problems := list(settings.problems()):
+        raise TransformerMTError("; ".join(f"--{problem.replace('_', '-')}" for problem in problems))
+    return Loaded(bundle, Translator.from_bundle(bundle, device, settings))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Translate, report, and tell how many lines were flagged."""
+    _check(args)
+    translator = load_translator(args).translator
+    sampling = None
+    if args.sample:
+        from transformer_mt.decoding.search import Sampling
+
+        sampling = Sampling(temperature=args.temperature, top_k=args.top_k, top_p=args.top_p, seed=args.seed)
+    num_flagged, num_lines = 0, 0
+    with ExitStack() as stack:
+        lines = _progress(_input_lines(args.input, stack), args)
+        write = _line_writer(args.output, stack)
+        report = _line_writer(args.report, stack) if args.report else None
+        for translation in translator.stream(lines, args.n_best, sampling):
+            num_lines += 1
+            num_flagged += bool(translation.flags)
+            write(_as_json(translation) if args.json else translation.text)
+            if report is not None:
+                entry = {"line": num_lines, "flags": translation.flags, "score": round(translation.score, 4)}
+                report(json.dumps(entry, ensure_ascii=False))
+    if num_flagged:
+        where = f"see {args.report}" if args.report else "--report FILE lists them"
+        print(f"transformer-mt: {num_flagged} of {num_lines} lines are flagged; {where}", file=sys.stderr)
+    return 3 if num_flagged and args.strict else 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise TransformerMTError for options that do not go together or files that would be lost."""
+    if args.n_best < 1:
+        raise TransformerMTError(f"--n-best: must be at least 1, got {args.n_best}")
+    if args.n_best > 1 and not args.json:
+        raise TransformerMTError("--n-best: alternatives need --json; plain output has one line a sentence")
+    if not args.temperature > 0 or not 0 < args.top_p <= 1 or (args.top_k is not None and args.top_k < 1):
+        raise TransformerMTError("--temperature must be above 0, --top-p in (0, 1] and --top-k at least 1")
+    if args.input != "-":
+        check_readable_file(Path(args.input))
+        for name, path in (("--output", args.output), ("--report", args.report)):
+            if path is not None and path.exists() and path.samefile(args.input):
+                raise TransformerMTError(f"{name}: {path} is the input; choose another file")
+
+
+def _input_lines(name: str, stack: ExitStack) -> Iterator[str]:
+    r"""Lines of the file or of standard input; "\n" ends a line, bytes that are no UTF-8 become U+FFFD."""
+    if name == "-":
+        if sys.stdin.isatty():
+            print("transformer-mt: reading lines from the terminal; Ctrl-D ends", file=sys.stderr)
+        file: IO[bytes] = sys.stdin.buffer
+    else:
+        file = stack.enter_context(Path(name).open("rb"))
+    for number, raw in enumerate(file):
+        raw = raw.removeprefix(UTF8_BOM) if number == 0 else raw
+        yield raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+
+
+def _line_writer(path: Path | None, stack: ExitStack) -> Callable[[str], None]:
+    """A function that writes one line to the file, which appears whole at the end, or to standard output."""
+    if path is None:
+        return print
+    is_regular = not path.exists() or path.is_file()  # a pipe or device is written to, never replaced
+    file = stack.enter_context(atomic_file(path.resolve()) if is_regular else path.open("wb"))
+
+    def write(line: str) -> None:
+        file.write(line.encode() + b"\n")
+
+    return write
+
+
+def _progress(lines: Iterator[str], args: argparse.Namespace) -> Iterator[str]:
+    from tqdm import tqdm
+
+    hidden = args.quiet or not sys.stderr.isatty()
+    return iter(tqdm(lines, unit=" lines", disable=hidden, file=sys.stderr))
+
+
+def _as_json(translation: Any) -> str:
+    entry = {"translation": translation.text, "score": translation.score, "flags": translation.flags}
+    alternatives = [{"translation": text, "score": score} for text, score in translation.alternatives]
+    return json.dumps({**entry, "alternatives": alternatives}, ensure_ascii=False)

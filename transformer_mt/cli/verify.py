@@ -1,0 +1,33 @@
+"""`transformer-mt verify`: does a bundle still give the translations that it was written with?"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "verify",
+        help="check a bundle's files and replay its golden translations",
+        description=__doc__,
+        epilog="example:\n  transformer-mt verify runs/multi30k",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("bundle", type=Path, help="bundle, or run directory that holds one")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check hashes by loading, then translate the golden sentences again."""
+    from transformer_mt.decoding.golden import replay
+
+    result = replay(args.bundle)
+    for difference in result.differences:
+        print(difference)
+    verdict = "differ" if result.differences else "are as they were"
+    print(f"{args.bundle}: every file is whole; {len(result.differences)} of {result.num_golden} golden translations {verdict}")
+    if result.differences:
+        print("transformer-mt: this machine or version computes differently from the one that wrote it", file=sys.stderr)
+    return 2 if result.differences else 0

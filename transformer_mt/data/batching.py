@@ -1,0 +1,172 @@
+"""From prepared pairs to padded batches, in an order that is a pure function of (seed, epoch).
+
+Axes: B sentences of a batch, S source length, T target length, both in tokens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from transformer_mt.data.vocabulary import BOS_ID, PAD_ID
+
+LENGTH_BITS = 12
+"""Lengths above 4095 share a bucket; they cost padding there, never correctness."""
+JITTER = 0.08
+"""Relative noise on lengths, so that epochs group pairs anew; costs about a point of padding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Padded token ids of B sentence pairs, all int64."""
+
+    src: Tensor
+    """(B, S): source pieces and eos, then pad."""
+    tgt_in: Tensor
+    """(B, T): bos and target pieces, then pad."""
+    tgt_out: Tensor
+    """(B, T): target pieces and eos, then pad."""
+    num_source_tokens: int
+    """Tokens of src that are not padding."""
+    num_target_tokens: int
+    """Tokens of tgt_out that are not padding: what the loss is divided by."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on `device`; copies from pinned memory do not wait."""
+        moved = (x.to(device, non_blocking=True) for x in (self.src, self.tgt_in, self.tgt_out))
+        return Batch(*moved, self.num_source_tokens, self.num_target_tokens)
+
+    @property
+    def padding(self) -> float:
+        """Share of the positions of src and tgt_out that hold no token."""
+        return 1.0 - (self.num_source_tokens + self.num_target_tokens) / (self.src.numel() + self.tgt_out.numel())
+
+
+class PairTable(Protocol):
+    """What batching needs of prepared pairs."""
+
+    src_lengths: np.ndarray
+    tgt_lengths: np.ndarray
+    weights: np.ndarray | None
+
+    def rows(self, indices: np.ndarray) -> Sequence[tuple[np.ndarray, np.ndarray]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimit:
+    """How large a batch may be: `size` sentences, or padded tokens on the longer side."""
+
+    size: int
+    in_tokens: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EpochPlan:
+    """The batches of one epoch: batch i holds the pairs `pairs[starts[i]:starts[i + 1]]`, as `order` says."""
+
+    pairs: np.ndarray
+    starts: np.ndarray
+    order: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def batch_pairs(self, position: int) -> np.ndarray:
+        """Indices of the pairs of the batch at `position` in the epoch."""
+        batch = self.order[position]
+        return self.pairs[self.starts[batch] : self.starts[batch + 1]]
+
+
+def plan_epoch(table: PairTable, limit: BatchLimit, seed: int, epoch: int) -> EpochPlan:
+    """Group the pairs of an epoch into batches of like lengths on both sides, in random order.
+
+    Pairs are sorted by target length, within that by source length (rising and falling by turns, so
+    that neighbours stay alike where the target length changes), ties at random; the sorted list is cut
+    where the limit is reached, and the batches are shuffled.
+    """
+    generator = np.random.Generator(np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64)))
+    drawn = _draw_pairs(table, seed, epoch)
+    pairs = drawn[_bucket_order(table.src_lengths[drawn], table.tgt_lengths[drawn], generator)]
+    starts = _cut(np.maximum(table.src_lengths[pairs], table.tgt_lengths[pairs]), limit)
+    return EpochPlan(pairs, starts, generator.permutation(len(starts) - 1))
+
+
+def _draw_pairs(table: PairTable, seed: int, epoch: int) -> np.ndarray:
+    """Indices of the epoch's pairs; a pair of weight w comes floor((e + 1) w + u) - floor(e w + u) times.
+
+    With u fixed for each pair, a whole weight repeats a pair exactly, and the parts of a fractional one
+    take turns: weight 0.5 gives one half of the pairs in an epoch and the other half in the next.
+    """
+    count = len(table.src_lengths)
+    if table.weights is None:
+        return np.arange(count, dtype=np.int64)
+    phases = np.random.Generator(np.random.Philox(key=np.array([seed, 2**63], dtype=np.uint64))).random(count)
+    weights = table.weights.astype(np.float64)
+    times = np.floor((epoch + 1) * weights + phases) - np.floor(epoch * weights + phases)
+    return np.repeat(np.arange(count, dtype=np.int64), times.astype(np.int64))
+
+
+def _bucket_order(src_lengths: np.ndarray, tgt_lengths: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Positions sorted by jittered lengths: one sort of 64-bit keys that carry the position in their low bits."""
+    count, top = len(src_lengths), (1 << LENGTH_BITS) - 1
+    index_bits = max(count - 1, 1).bit_length()
+    noise_bits = 64 - 2 * LENGTH_BITS - index_bits
+    tgt = np.minimum(_jittered(tgt_lengths, generator), top).astype(np.uint64)
+    src = np.minimum(src_lengths, top).astype(np.uint64)
+    src = np.where(tgt & np.uint64(1), np.uint64(top) - src, src)
+    keys = (tgt << np.uint64(64 - LENGTH_BITS)) | (src << np.uint64(64 - 2 * LENGTH_BITS))
+    keys |= generator.integers(0, 1 << noise_bits, count, dtype=np.uint64) << np.uint64(index_bits)
+    keys |= np.arange(count, dtype=np.uint64)
+    keys.sort()
+    return (keys & np.uint64((1 << index_bits) - 1)).astype(np.int64)
+
+
+def _jittered(lengths: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    noise = generator.random(len(lengths), dtype=np.float32) - 0.5
+    return np.rint(lengths * (1 + JITTER * noise))
+
+
+def _cut(lengths: np.ndarray, limit: BatchLimit) -> np.ndarray:
+    """Start of each batch in a list of pairs of these lengths, and the list's end."""
+    if not limit.in_tokens:
+        return np.append(np.arange(0, len(lengths), limit.size), len(lengths))
+    starts, start = [0], 0
+    while start < len(lengths):
+        window = lengths[start : start + max(1, limit.size // max(1, int(lengths[start]) // 2))]
+        padded = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
+        start += max(1, int(np.searchsorted(padded, limit.size, side="right")))
+        starts.append(start)
+    return np.array(starts)
+
+
+def make_batch(table: PairTable, indices: np.ndarray) -> Batch:
+    """Read the pairs at `indices` and pad them into one batch."""
+    rows = table.rows(indices)
+    src = pad_rows([src for src, _ in rows])
+    tgt_out = pad_rows([tgt for _, tgt in rows])
+    tgt_in = np.full_like(tgt_out, PAD_ID)
+    tgt_in[:, 1:] = tgt_out[:, :-1]
+    tgt_in[:, 0] = BOS_ID
+    for row, (_, tgt) in enumerate(rows):
+        tgt_in[row, len(tgt) :] = PAD_ID  # the shift has carried eos one past the last input
+    num_source_tokens, num_target_tokens = sum(len(src) for src, _ in rows), sum(len(tgt) for _, tgt in rows)
+    return Batch(*map(torch.from_numpy, (src, tgt_in, tgt_out)), num_source_tokens, num_target_tokens)
+
+
+def pad_rows(rows: Sequence[np.ndarray | list[int]]) -> np.ndarray:
+    """The rows as an int64 array (B, longest), filled up with pad."""
+    lengths = np.array([len(row) for row in rows])
+    padded = np.full((len(rows), int(lengths.max(initial=0))), PAD_ID, dtype=np.int64)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.concatenate(rows) if len(rows) else []
+    return padded
+
+
+def largest_batch(table: PairTable, plan: EpochPlan) -> np.ndarray:
+    """Indices of the pairs of the batch that needs most memory: the one with the most padded positions."""
+    longest_src = np.maximum.reduceat(table.src_lengths[plan.pairs], plan.starts[:-1])
+    longest_tgt = np.maximum.reduceat(table.tgt_lengths[plan.pairs], plan.starts[:-1])
+    batch = int(np.argmax(np.diff(plan.starts) * (longest_src + longest_tgt)))
+    return plan.pairs[plan.starts[batch] : plan.starts[batch + 1]]

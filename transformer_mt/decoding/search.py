@@ -1,0 +1,232 @@
+"""Greedy search, beam search and sampling over a step function; knows no model.
+
+Axes: B sentences, K hypotheses of each (the beam), V vocabulary, t tokens so far (the leading bos included).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class StepFunction(Protocol):
+    """A model in the middle of a search: it remembers what it needs of the tokens it was given before."""
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Float32 log-probabilities (B, K, V) of the token after each hypothesis, given its newest (B, K)."""
+        ...
+
+    def reorder(self, parents: Tensor) -> None:
+        """From now on hypothesis k of sentence b continues what was hypothesis parents[b, k] (B, K)."""
+        ...
+
+    def select(self, rows: Tensor) -> None:
+        """From now on only the sentences at `rows` (B',) are searched."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One finished translation in tokens."""
+
+    tokens: list[int]
+    """Without bos and eos."""
+    log_prob: float
+    """Sum of the log-probabilities of the tokens and of eos."""
+    score: float
+    """log_prob / n ** length_penalty, n counting the tokens and eos."""
+    cut_short: bool
+    """Whether the maximum length ended it, and not the model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings:
+    """What a search is to look for; see `DecodingConfig` for beam_size and length_penalty."""
+
+    beam_size: int
+    length_penalty: float
+    bos_id: int
+    eos_id: int
+    n_best: int = 1
+    """Hypotheses returned for each sentence, at most beam_size; it does not change which is best."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How tokens are drawn at random."""
+
+    temperature: float = 1.0
+    """Log-probabilities are divided by it: below 1 keeps to the likely, above 1 strays."""
+    top_k: int | None = None
+    """Only the k likeliest tokens can be drawn."""
+    top_p: float = 1.0
+    """Only the likeliest tokens that together have this probability can be drawn (Holtzman et al. 2020)."""
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Beam:
+    """Hypotheses of each sentence: the unfinished ones, or the finished."""
+
+    tokens: Tensor
+    """(B, K, t) int64, from bos on; after the first eos, eos."""
+    scores: Tensor
+    """(B, K) float32, -inf where there is none: sums of log-probabilities, length-normalised once finished."""
+
+    def select(self, hypotheses: Tensor) -> "Beam":
+        """The hypotheses at `hypotheses` (B, K') of each sentence."""
+        index = hypotheses.unsqueeze(-1).expand(-1, -1, self.tokens.shape[-1])
+        return Beam(self.tokens.gather(1, index), self.scores.gather(1, hypotheses))
+
+    def rows(self, rows: Tensor) -> "Beam":
+        """The hypotheses of the sentences at `rows`."""
+        return Beam(self.tokens[rows], self.scores[rows])
+
+
+def beam_search(model: StepFunction, max_lengths: Tensor, settings: SearchSettings) -> list[list[Hypothesis]]:
+    """The n_best best finished hypotheses that a beam of beam_size meets, best first, for each sentence.
+
+    `max_lengths` (B,) bounds the tokens of each sentence, eos included; at the bound only eos may follow.
+    A sentence is done when no unfinished hypothesis can beat its n-th best finished one any more:
+    log-probabilities are at most 0, so one with sum s can at best score s / max_length ** length_penalty.
+    Stopping then never changes the result, and the best is the same for every n_best. A beam of one is
+    greedy search, which is done at its first eos.
+    """
+    if not 1 <= settings.n_best <= settings.beam_size:
+        raise ValueError(f"n_best must be in [1, beam_size = {settings.beam_size}], got {settings.n_best}")
+    results: list[list[Hypothesis]] = [[] for _ in max_lengths]
+    sentences = torch.arange(len(max_lengths), device=max_lengths.device)
+    live = _first_beam(len(max_lengths), settings, max_lengths.device)
+    finished = Beam(live.tokens, torch.full_like(live.scores, -torch.inf))
+    length = 0
+    while len(sentences) > 0:
+        length += 1
+        log_probs = _only_eos_at(max_lengths == length, model.step(live.tokens[..., -1]), settings.eos_id)
+        live, ended, parents = advance(live, log_probs, settings.eos_id)
+        ended = replace(ended, scores=ended.scores / length**settings.length_penalty)
+        finished = _keep_best(finished, ended, settings.eos_id)
+        done = _settled(live, finished, max_lengths, settings)
+        model.reorder(parents)
+        if done.any():
+            for row in done.nonzero().flatten().tolist():
+                results[int(sentences[row])] = _read_out(finished, row, int(max_lengths[row]), settings)
+            going = (~done).nonzero().flatten()
+            model.select(going)
+            live, finished = live.rows(going), finished.rows(going)
+            sentences, max_lengths = sentences[going], max_lengths[going]
+    return results
+
+
+def advance(live: Beam, log_probs: Tensor, eos_id: int) -> tuple[Beam, Beam, Tensor]:
+    """Extend the K live hypotheses by one token, given float32 log_probs (B, K, V).
+
+    Returns the K best that go on; the hypotheses that end here, which are those of the K best
+    continuations whose token is eos; and each survivor's parent (B, K), by which the caller reorders its
+    caches. Of 2K continuations at most K end, so K can always go on.
+    """
+    beam_size, vocab_size = log_probs.shape[1:]
+    totals = (live.scores.unsqueeze(-1) + log_probs).flatten(1)  # (B, K * V)
+    scores, flat = totals.topk(min(2 * beam_size, beam_size * vocab_size))  # (B, 2K), best first
+    parents, token = flat // vocab_size, flat % vocab_size
+    tokens = torch.cat([live.select(parents).tokens, token.unsqueeze(-1)], dim=-1)  # (B, 2K, t + 1)
+    is_end = token == eos_id
+    best = Beam(tokens, scores.masked_fill(~is_end, -torch.inf))
+    ended = Beam(best.tokens[:, :beam_size], best.scores[:, :beam_size])
+    survivors = scores.masked_fill(is_end, -torch.inf).topk(beam_size).indices  # (B, K)
+    going = Beam(tokens, scores.masked_fill(is_end, -torch.inf)).select(survivors)
+    return going, ended, parents.gather(1, survivors)
+
+
+def sample(
+    model: StepFunction, max_lengths: Tensor, settings: SearchSettings, sampling: Sampling, keys: Sequence[int]
+) -> list[list[Hypothesis]]:
+    """n_best hypotheses drawn at random for each sentence, in the order drawn; the beam holds all of them.
+
+    Each sentence draws from a generator of its own, seeded by (sampling.seed, its key): so what is drawn
+    for it does not depend on the sentences beside it. Scores are those of the model, not of the draw.
+    """
+    num_samples, device = settings.n_best, max_lengths.device
+    generators = [np.random.default_rng([sampling.seed, key]) for key in keys]
+    tokens = torch.full((len(keys), num_samples, 1), settings.bos_id, device=device)
+    log_probs = torch.zeros(len(keys), num_samples, device=device)
+    ended = torch.zeros_like(log_probs, dtype=torch.bool)
+    length = 0
+    while not ended.all():
+        length += 1
+        step = _only_eos_at(max_lengths == length, model.step(tokens[..., -1]), settings.eos_id)
+        draws = np.stack([generator.random(num_samples) for generator in generators])
+        drawn = _draw(step, torch.from_numpy(draws).to(device), sampling)
+        drawn = drawn.masked_fill(ended, settings.eos_id)
+        log_probs += step.gather(-1, drawn.unsqueeze(-1)).squeeze(-1).masked_fill(ended, 0.0)
+        tokens = torch.cat([tokens, drawn.unsqueeze(-1)], dim=-1)
+        ended |= drawn == settings.eos_id
+    return [
+        [_hypothesis(*drawn, int(limit), settings) for drawn in zip(rows, sums, strict=True)]
+        for rows, sums, limit in zip(tokens.tolist(), log_probs.tolist(), max_lengths, strict=True)
+    ]
+
+
+def _draw(log_probs: Tensor, uniform: Tensor, sampling: Sampling) -> Tensor:
+    """Tokens (B, K) at the quantiles `uniform` (B, K) of the tempered and truncated distributions (B, K, V)."""
+    ordered, token = F.log_softmax(log_probs / sampling.temperature, dim=-1).sort(dim=-1, descending=True)
+    probs = ordered.double().exp()
+    before = probs.cumsum(dim=-1) - probs  # probability of all likelier tokens: 0 for the likeliest, which stays
+    allowed = before < sampling.top_p
+    if sampling.top_k is not None:
+        allowed[..., sampling.top_k :] = False
+    cumulative = (probs * allowed).cumsum(dim=-1)
+    target = uniform.unsqueeze(-1) * cumulative[..., -1:]
+    place = torch.searchsorted(cumulative, target, right=True).clamp_max(log_probs.shape[-1] - 1)
+    return token.gather(-1, place).squeeze(-1)
+
+
+def _first_beam(num_sentences: int, settings: SearchSettings, device: torch.device) -> Beam:
+    """One hypothesis, bos, for each sentence; the other places of the beam are empty."""
+    tokens = torch.full((num_sentences, settings.beam_size, 1), settings.bos_id, device=device)
+    scores = torch.full((num_sentences, settings.beam_size), -torch.inf, device=device)
+    scores[:, 0] = 0.0
+    return Beam(tokens, scores)
+
+
+def _only_eos_at(at_limit: Tensor, log_probs: Tensor, eos_id: int) -> Tensor:
+    """`log_probs` (B, K, V) with all but eos forbidden for the sentences where at_limit (B,)."""
+    if not at_limit.any():
+        return log_probs
+    forbidden = torch.ones(log_probs.shape[-1], dtype=torch.bool, device=log_probs.device)
+    forbidden[eos_id] = False
+    return log_probs.masked_fill(at_limit.view(-1, 1, 1) & forbidden, -torch.inf)
+
+
+def _keep_best(finished: Beam, ended: Beam, eos_id: int) -> Beam:
+    """The K best of both, best first."""
+    tokens = F.pad(finished.tokens, (0, ended.tokens.shape[-1] - finished.tokens.shape[-1]), value=eos_id)
+    both = Beam(torch.cat([tokens, ended.tokens], dim=1), torch.cat([finished.scores, ended.scores], dim=1))
+    return both.select(both.scores.topk(finished.scores.shape[1]).indices)
+
+
+def _settled(live: Beam, finished: Beam, max_lengths: Tensor, settings: SearchSettings) -> Tensor:
+    """For each sentence (B,) whether its n_best best are found."""
+    if settings.beam_size == 1:
+        return finished.scores[:, 0] > -torch.inf
+    reachable = live.scores.amax(dim=1) / max_lengths**settings.length_penalty
+    return finished.scores[:, settings.n_best - 1] >= reachable
+
+
+def _read_out(finished: Beam, row: int, max_length: int, settings: SearchSettings) -> list[Hypothesis]:
+    """The n_best best finished hypotheses of one sentence."""
+    hypotheses = []
+    for tokens, score in zip(finished.tokens[row].tolist(), finished.scores[row].tolist(), strict=True):
+        if score > -float("inf") and len(hypotheses) < settings.n_best:
+            length = tokens.index(settings.eos_id)  # bos stands for eos in this count
+            hypotheses.append(_hypothesis(tokens, score * length**settings.length_penalty, max_length, settings))
+    return hypotheses
+
+
+def _hypothesis(tokens: list[int], log_prob: float, max_length: int, settings: SearchSettings) -> Hypothesis:
+    length = tokens.index(settings.eos_id)
+    score = log_prob / length**settings.length_penalty
+    return Hypothesis(tokens[1:length], log_prob, score, cut_short=length >= max_length)

@@ -1,0 +1,78 @@
+"""Device, precision, threads and seeding: where tensors live and in which arithmetic they meet."""
+
+import hashlib
+import os
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+
+from transformer_mt.errors import DeviceError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device called `name` (auto, cpu, cuda, cuda:N, mps); DeviceError lists what there is when it is not there."""
+    available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        available.append("mps")
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in available:
+        raise DeviceError(f"training.device: {name} is not available here; choose one of {', '.join(available)}")
+    return torch.device(wanted)
+
+
+def resolve_precision(precision: str, device: torch.device) -> Precision:
+    """The arithmetic to train in; auto is bf16 where the device computes in it natively, else fp32.
+
+    Raises DeviceError for fp16 off CUDA and for bf16 on a card without it.
+    """
+    if precision == "auto":
+        return "bf16" if has_fast_bf16(device) else "fp32"
+    if precision == "fp16" and device.type != "cuda":
+        raise DeviceError(f"training.precision: fp16 needs CUDA, this is {device.type}; use auto, bf16 or fp32")
+    if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise DeviceError("training.precision: this card has no bf16; use auto, fp16 or fp32")
+    return precision  # type: ignore[return-value]  # the schema admits these three only
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether matrix products in bf16 are faster than in fp32 here (CPU: AVX512-BF16 or AMX)."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """The context in which the model's forward pass runs."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+def set_threads(threads: int | None) -> int:
+    """Use `threads` CPU threads (default: all cores this process may use); returns their number."""
+    count = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    torch.set_num_threads(count)
+    return count
+
+
+def seed_everything(*parts: int | str) -> None:
+    """Seed torch's generators from `parts`, for example (seed, step, micro-batch).
+
+    Randomness belongs to a place in the training and not to its history: so a resumed run draws the
+    same numbers as one that was never stopped, and no generator state has to be saved.
+    """
+    digest = hashlib.sha256(repr(parts).encode()).digest()
+    torch.manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+
+
+def use_deterministic_kernels() -> None:
+    """Let CUDA use only kernels that give the same bits each time; the CPU's do so always."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)

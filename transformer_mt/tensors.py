@@ -1,0 +1,50 @@
+"""Named tensors on disk, in safetensors: no pickle, nothing that can execute."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from transformer_mt.errors import BundleError
+from transformer_mt.files import atomic_file
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write `tensors` to `path`, atomically; shared or strided storage is written out plainly."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_file(path) as file:
+        file.write(save(plain))
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read what `save_tensors` wrote; raises BundleError naming the file when it is no such thing."""
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise BundleError(f"{path}: is missing") from None
+    except (SafetensorError, OSError, KeyError, ValueError, OverflowError, MemoryError) as error:
+        raise BundleError(f"{path}: is not a whole safetensors file ({str(error).splitlines()[0][:120]})") from None
+
+
+def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], origin: Path | str) -> None:
+    """Copy `tensors` into the weights of `model`.
+
+    Raises BundleError that lists the first weights that are missing, unknown, of another shape or not finite.
+    """
+    weights = dict(model.named_parameters())
+    problems = [f"{name} is missing" for name in weights if name not in tensors]
+    problems += [f"{name} is unknown" for name in tensors if name not in weights]
+    for name in weights.keys() & tensors.keys():
+        if weights[name].shape != tensors[name].shape:
+            problems.append(f"{name} is {tuple(tensors[name].shape)} instead of {tuple(weights[name].shape)}")
+        elif not torch.isfinite(tensors[name]).all():
+            problems.append(f"{name} holds NaN or infinity")
+    if problems:
+        rest = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise BundleError(f"{origin}: the weights do not fit this model: {'; '.join(sorted(problems)[:3])}{rest}")
+    with torch.no_grad():
+        for name, weight in weights.items():
+            weight.copy_(tensors[name])

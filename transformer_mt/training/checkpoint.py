@@ -1,0 +1,146 @@
+"""Where a stopped training goes on from: complete, hashed directories, the newest sound one wins.
+
+    checkpoints/step-00001000/
+        manifest.json           size and SHA-256 of every other file
+        state.json              the position of the training, plain numbers and strings
+        config.yaml             the configuration it was made with
+        model.safetensors       the weights
+        average.safetensors     their moving average, when training.ema_decay is set
+        optimizer.safetensors   the optimizer's state
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from transformer_mt.errors import BundleError, TrainingError
+from transformer_mt.files import atomic_directory, free_bytes, read_json, verify_manifest, write_json, write_manifest
+from transformer_mt.tensors import load_tensors, save_tensors
+
+PREFIX = "step-"
+
+
+@dataclass(slots=True)
+class Progress:
+    """The position of a training; all that is not tensors. Randomness needs no state: see `device.seed_everything`."""
+
+    step: int = 0
+    """Optimizer updates made."""
+    epoch: int = 0
+    """Passes over the training pairs completed."""
+    position: int = 0
+    """Batches of the current epoch already used."""
+    seconds: float = 0.0
+    """Time trained, validations included, over all sessions."""
+    tokens: int = 0
+    """Target tokens trained on."""
+    best_score: float | None = None
+    """Score of the best validation, larger is better (BLEU, or minus the loss)."""
+    best_step: int | None = None
+    """Its step."""
+    validations_since_best: int = 0
+    skipped_steps: int = 0
+    """Updates left out because a gradient was not finite."""
+    meter: dict[str, float] | None = None
+    """Counts since the last line of the log."""
+    scaler: dict[str, float] | None = None
+    """State of the fp16 gradient scaler."""
+    finished: bool = False
+    """Whether the training has come to its end, by a limit or by early stopping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Everything that a training goes on from."""
+
+    progress: Progress
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    average: dict[str, Tensor] = field(default_factory=dict)
+
+
+def save_checkpoint(directory: Path, checkpoint: Checkpoint, config_yaml: str, keep_last: int) -> Path:
+    """Write a checkpoint below `directory` and delete all but the newest `keep_last`.
+
+    Raises TrainingError naming the bytes that are needed and missing when the disk is too full; what was
+    there stays whole.
+    """
+    tensor_files = {
+        "model.safetensors": checkpoint.weights,
+        "optimizer.safetensors": checkpoint.optimizer,
+        **({"average.safetensors": checkpoint.average} if checkpoint.average else {}),
+    }
+    needed = sum(t.numel() * t.element_size() for tensors in tensor_files.values() for t in tensors.values())
+    check_free_space(directory, needed + (1 << 20))
+    path = directory / f"{PREFIX}{checkpoint.progress.step:08d}"
+    with atomic_directory(path) as temporary:
+        for name, tensors in tensor_files.items():
+            save_tensors(temporary / name, tensors)
+        (temporary / "config.yaml").write_text(config_yaml, encoding="utf-8")
+        write_json(temporary / "state.json", asdict(checkpoint.progress))
+        write_manifest(temporary)
+    for old in list_checkpoints(directory)[:-keep_last]:
+        shutil.rmtree(old, ignore_errors=True)
+    return path
+
+
+def check_free_space(directory: Path, needed: int) -> None:
+    """Raise TrainingError when fewer than `needed` bytes are free where `directory` is."""
+    free = free_bytes(directory)
+    if free < needed:
+        raise TrainingError(
+            f"{directory}: a checkpoint needs {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free; make room for "
+            f"{(needed - free) / 1e6:.0f} MB and run the same command again"
+        )
+
+
+def list_checkpoints(directory: Path) -> list[Path]:
+    """The checkpoints below `directory`, oldest first by their step."""
+    found = [p for p in directory.glob(f"{PREFIX}*") if p.is_dir() and p.name.removeprefix(PREFIX).isdigit()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix(PREFIX)))
+
+
+def load_newest(directory: Path, report: Callable[[str], None]) -> Checkpoint | None:
+    """The newest checkpoint below `directory` that is sound, or None when there is none at all.
+
+    A damaged one is reported and the one before it taken. Raises BundleError when all are damaged.
+    """
+    paths = list_checkpoints(directory)
+    for path in reversed(paths):
+        try:
+            return load_checkpoint(path)
+        except BundleError as error:
+            report(f"checkpoint {path.name} cannot be used: {error}; trying the one before it")
+    if paths:
+        raise BundleError(
+            f"{directory}: none of the {len(paths)} checkpoints is whole, nothing was deleted; "
+            "restore one of them, or start again in another training.run_dir"
+        )
+    return None
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read one checkpoint; raises BundleError naming what is missing or damaged."""
+    verify_manifest(path)
+    if not (path / "optimizer.safetensors").is_file():
+        raise BundleError(f"{path}: has no optimizer state; start a new training from it with --init-from")
+    try:
+        progress = Progress(**read_json(path / "state.json"))
+    except TypeError as error:
+        raise BundleError(f"{path / 'state.json'}: was written by another version ({error})") from None
+    average = path / "average.safetensors"
+    return Checkpoint(
+        progress,
+        load_tensors(path / "model.safetensors"),
+        load_tensors(path / "optimizer.safetensors"),
+        load_tensors(average) if average.is_file() else {},
+    )
+
+
+def sweep(directory: Path) -> None:
+    """Delete what killed writes left behind."""
+    for stray in directory.glob(f".{PREFIX}*.tmp-*"):
+        shutil.rmtree(stray, ignore_errors=True)

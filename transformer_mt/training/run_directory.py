@@ -1,0 +1,102 @@
+"""The directory of one training: what is in it, who may write to it, and whether it may go on."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transformer_mt.config.loading import differences, load_config, to_yaml
+from transformer_mt.config.schema import Config
+from transformer_mt.errors import TrainingError, TransformerMTError
+from transformer_mt.files import atomic_file, write_problem
+from transformer_mt.training.checkpoint import sweep
+
+MAY_DIFFER = (
+    "logging.",
+    "checkpoint.",
+    "evaluation.",
+    "decoding.",
+    "data.test",
+    "data.cache_dir",
+    "training.run_dir",
+    "training.threads",
+    "training.max_steps",
+    "training.max_epochs",
+    "training.max_minutes",
+)
+"""Settings that a resumed training may change: they end, watch or store it, and the path of the weights stays."""
+
+
+class RunDirectory:
+    """Paths inside of a run directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.tokenizer = path / "tokenizer"
+        self.checkpoints = path / "checkpoints"
+        self.bundle = path / "bundle"
+        self.metrics = path / "metrics.jsonl"
+        self.results = path / "results.json"
+
+    @contextmanager
+    def opened(self, config: Config, override: bool) -> Iterator[None]:
+        """Hold the directory for this process and write the configuration into it.
+
+        Raises TrainingError when another process trains in it, when it holds something else, or when it
+        was made with another configuration (unless `override`); nothing in it is changed then.
+        """
+        self._check_content()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("a+")
+        except OSError as error:
+            raise write_problem(self.path, error) from error
+        with lock:
+            self._take(lock.fileno())
+            self._check_config(config, override)
+            with atomic_file(self.config) as file:
+                file.write(to_yaml(config).encode())
+            sweep(self.checkpoints)
+            yield
+
+    def _check_content(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise TrainingError(f"training.run_dir: {self.path} is a file; choose another name")
+        if self.path.is_dir() and not self.config.is_file():
+            others = sorted(p.name for p in self.path.iterdir() if p.name != ".lock")
+            if others:
+                raise TrainingError(
+                    f"training.run_dir: {self.path} is no run directory but holds {', '.join(others[:3])}; "
+                    "nothing is overwritten, choose another name"
+                )
+
+    def _take(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+            raise TrainingError(f"training.run_dir: {self.path} is in use by {owner}; wait for it or stop it") from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+
+    def _check_config(self, config: Config, override: bool) -> None:
+        if not self.config.is_file() or override:
+            return
+        changed = [line for line in differences(load_config(self.config), config) if not line.startswith(MAY_DIFFER)]
+        if changed:
+            raise TrainingError(
+                f"training.run_dir: {self.path} was made with another configuration:\n"
+                + "\n".join(f"  {line}" for line in changed)
+                + "\nchoose another training.run_dir, or go on all the same with --override-resume"
+            )
+
+
+def existing_run(path: Path) -> RunDirectory:
+    """The run directory at `path`; raises TransformerMTError when there is none."""
+    run = RunDirectory(path)
+    if not run.config.is_file():
+        raise TransformerMTError(f"{path}: is no run directory (it has no config.yaml)")
+    return run

@@ -1,0 +1,269 @@
+"""One training from its configuration to its bundle: set up, resume, loop, validate, save, finish."""
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from transformer_mt.bundle import Bundle, build_model, load_bundle, save_bundle
+from transformer_mt.config.loading import to_yaml
+from transformer_mt.config.schema import Config
+from transformer_mt.data.corpus import read_pairs
+from transformer_mt.data.prepare import PreparedCorpora, prepare_corpora
+from transformer_mt.data.tokenizer import TokenizerPair, train_tokenizers
+from transformer_mt.device import (
+    resolve_device,
+    resolve_precision,
+    seed_everything,
+    set_threads,
+    use_deterministic_kernels,
+)
+from transformer_mt.errors import Interrupted
+from transformer_mt.files import atomic_directory
+from transformer_mt.model.transformer import Transformer
+from transformer_mt.model.vectors import initialise_embeddings
+from transformer_mt.tensors import load_weights
+from transformer_mt.training.averaging import average_of, swapped_in
+from transformer_mt.training.checkpoint import check_free_space, list_checkpoints, load_newest, save_checkpoint
+from transformer_mt.training.curves import draw_curves
+from transformer_mt.training.monitor import Monitor
+from transformer_mt.training.run_directory import RunDirectory
+from transformer_mt.training.signals import StopRequest, stop_requests
+from transformer_mt.training.trainer import Meter, StepStats, Trainer
+from transformer_mt.training.validation import Validation, Validator
+
+Report = Callable[[str], None]
+
+
+def train(config: Config, override_resume: bool = False) -> Path:
+    """Train the translator that `config` describes, or go on where it was stopped; returns its bundle.
+
+    Raises Interrupted after saving when SIGINT or SIGTERM asks to stop, and TransformerMTError for what
+    the user can mend.
+    """
+    device = resolve_device(config.training.device)
+    resolve_precision(config.training.precision, device)
+    run = RunDirectory(Path(config.training.run_dir))
+    with run.opened(config, override_resume), Monitor(run.path, config.logging) as monitor:
+        session = Session(set_up(config, run, monitor.say), run, monitor)
+        with stop_requests() as request:
+            session.run(request)
+    return run.bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a training is made of."""
+
+    config: Config
+    tokenizers: TokenizerPair
+    corpora: PreparedCorpora
+    model: Transformer
+    precision: str
+    num_threads: int
+
+
+def set_up(config: Config, run: RunDirectory, report: Report) -> Parts:
+    """Tokenizer, data and model of a training, from what `run` and the cache already hold or made anew."""
+    device = resolve_device(config.training.device)
+    num_threads = set_threads(config.training.threads)
+    if config.training.deterministic:
+        use_deterministic_kernels()
+    precision = resolve_precision(config.training.precision, device)
+    start = load_bundle(Path(config.training.init_from)) if config.training.init_from else None
+    tokenizers = start.tokenizers if start else find_tokenizers(config, run.tokenizer, report)
+    corpora = prepare_corpora(config.data, tokenizers, report)
+    seed_everything(config.training.seed, "weights")
+    model = build_model(config, tokenizers)
+    if start:
+        load_weights(model, dict(start.model.named_parameters()), config.training.init_from or "")
+    else:
+        pieces = [side.pieces(range(side.vocab_size)) for side in (tokenizers.src, tokenizers.tgt)]
+        initialise_embeddings(model, config.model, *pieces, report)
+    report(
+        f"{model.num_parameters():,} parameters, {len(corpora.train):,} training pairs, "
+        f"{precision} on {device} with {num_threads} threads"
+    )
+    return Parts(config, tokenizers, corpora, model.to(device), precision, num_threads)
+
+
+def find_tokenizers(config: Config, directory: Path, report: Report) -> TokenizerPair:
+    """The tokenizers of a run, trained first when it has none."""
+    if directory.is_dir():
+        return TokenizerPair.load(directory)
+
+    def pairs() -> Any:
+        return chain.from_iterable(read_pairs(source, config.data, lambda text: None) for source in config.data.train)
+
+    tokenizers = train_tokenizers(config.tokenizer, pairs, report)
+    with atomic_directory(directory) as temporary:
+        tokenizers.save(temporary)
+    return tokenizers
+
+
+class Session:
+    """The loop around a trainer."""
+
+    def __init__(self, parts: Parts, run: RunDirectory, monitor: Monitor) -> None:
+        self.parts = parts
+        self.config = parts.config
+        self.run_directory = run
+        self.monitor = monitor
+        self.max_source_pieces = int(parts.corpora.train.src_lengths.max())
+        self.trainer = Trainer(self.config, parts.model, parts.corpora.train, parts.precision)
+        self.validator = None
+        if self.config.data.validation:
+            corpus = parts.corpora.validation
+            self.validator = Validator(self.config, corpus, parts.tokenizers, self.max_source_pieces)
+        self.clock = time.perf_counter()
+
+    def run(self, request: StopRequest) -> None:
+        """Train to the end, or until `request` asks to stop: then save and raise Interrupted."""
+        self._check_space()
+        self._resume()
+        progress = self.trainer.progress
+        if progress.finished:
+            self.monitor.say(f"this training is complete (step {progress.step}); raise training.max_… to go on")
+            return
+        while not progress.finished:
+            stats = self.trainer.run_epoch_step()
+            self._count_time()
+            progress.finished = self.trainer.fraction_done() >= 1.0
+            self._watch(stats)
+            if request.signal_name is not None and not progress.finished:
+                self._save()
+                raise Interrupted(f"{request.signal_name}: saved step {progress.step}; the same command goes on from there")
+        self._finish()
+
+    def _resume(self) -> None:
+        checkpoint = load_newest(self.run_directory.checkpoints, self.monitor.say)
+        if checkpoint is not None:
+            self.trainer.restore(checkpoint)
+            progress = self.trainer.progress
+            progress.finished = progress.finished and self.trainer.fraction_done() >= 1.0
+            self.monitor.say(f"going on from step {progress.step}")
+        self.monitor.truncate_after(self.trainer.progress.step)
+        self.clock = time.perf_counter()
+
+    def _watch(self, stats: StepStats) -> None:
+        """Log, validate and save where it is due."""
+        step, config = self.trainer.progress.step, self.config
+        self.monitor.tick(step, self.trainer.fraction_done())
+        if step % config.logging.every_steps == 0:
+            self._log(stats)
+        if step % config.evaluation.every_steps == 0 or self.trainer.progress.finished:
+            self._validate()
+        if step % config.checkpoint.every_steps == 0 or self.trainer.progress.finished:
+            self._save()
+
+    def _log(self, stats: StepStats) -> None:
+        step = self.trainer.progress.step
+        record = {**self._position(), **self.trainer.meter.record(), "lr": self.trainer.lr(step)}
+        self.monitor.train({**record, "grad_norm": stats.grad_norm, "skipped": self.trainer.progress.skipped_steps})
+        self.trainer.meter = Meter()
+
+    def _validate(self) -> None:
+        """Score the model as it stands, and keep it if it is the best so far."""
+        if self.validator is None:
+            return
+        average = self.trainer.average.weights if self.trainer.average else None
+        with swapped_in(self.trainer.model, average):
+            result = self.validator.validate(self.trainer.model, self.parts.precision)
+            is_best = self._take_if_best(result)
+        self.monitor.validation({**self._position(), **result.record(), "best": is_best}, result.samples)
+        patience, progress = self.config.evaluation.patience, self.trainer.progress
+        if patience is not None and progress.validations_since_best >= patience:
+            self.monitor.say(f"stopping early: no better validation in {patience}; the best was step {progress.best_step}")
+            progress.finished = True
+        self._leave_out_time()
+
+    def _take_if_best(self, result: Validation) -> bool:
+        """Write the bundle when `result` is better than all before it; the model holds the weights that gave it."""
+        progress, score = self.trainer.progress, result.score(self.config.evaluation.metric)
+        if progress.best_score is not None and score <= progress.best_score:
+            progress.validations_since_best += 1
+            return False
+        progress.best_score, progress.best_step, progress.validations_since_best = score, progress.step, 0
+        self._write_bundle(result)
+        return True
+
+    def _write_bundle(self, result: Validation | None) -> None:
+        parts, progress = self.parts, self.trainer.progress
+        facts = {
+            "max_source_pieces": self.max_source_pieces,
+            "parameters": parts.model.num_parameters(),
+            "step": progress.step,
+            "epoch": progress.epoch,
+            "minutes": progress.seconds / 60,
+            "target_tokens": progress.tokens,
+            "validation": result.record() if result else None,
+            "data": parts.corpora.train.data_fingerprint,
+            "hardware": {"processor": platform.machine(), "device": str(self.trainer.device), "threads": parts.num_threads},
+            "precision": parts.precision,
+            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        }
+        golden = result.golden if result else ()
+        save_bundle(self.run_directory.bundle, Bundle(self.config, parts.model, parts.tokenizers, golden, facts))
+
+    def _save(self) -> None:
+        if self.validator is None:
+            average = self.trainer.average.weights if self.trainer.average else None
+            with swapped_in(self.trainer.model, average):
+                self._write_bundle(None)
+        config = self.config
+        checkpoint = self.trainer.checkpoint()
+        save_checkpoint(self.run_directory.checkpoints, checkpoint, to_yaml(config), config.checkpoint.keep_last)
+        self._leave_out_time()
+
+    def _finish(self) -> None:
+        self._try_average()
+        progress = self.trainer.progress
+        best = f"; best validation at step {progress.best_step}" if progress.best_step else ""
+        self.monitor.say(f"trained {progress.step} steps in {progress.seconds / 60:.1f} minutes{best}")
+        if self.config.logging.curves:
+            self.monitor.attempt("curves", lambda: draw_curves(self.run_directory.metrics, self.run_directory.path))
+
+    def _try_average(self) -> None:
+        """Average the last checkpoints, and keep the result if it scores better than the best so far."""
+        paths = list_checkpoints(self.run_directory.checkpoints)[-self.config.checkpoint.average_last :]
+        if self.validator is None or self.config.checkpoint.average_last < 2 or len(paths) < 2:
+            return
+        with swapped_in(self.trainer.model, _on(self.trainer.device, average_of(paths))):
+            result = self.validator.validate(self.trainer.model, self.parts.precision)
+            is_best = self._take_if_best(result)
+        self.monitor.say(f"average of the last {len(paths)} checkpoints: {'better, kept' if is_best else 'not better'}")
+        record = {**self._position(), **result.record(), "best": is_best, "averaged": len(paths)}
+        self.monitor.validation(record, result.samples)
+
+    def _position(self) -> dict[str, Any]:
+        progress = self.trainer.progress
+        epoch = progress.epoch + progress.position / len(self.trainer.plan)
+        return {"step": progress.step, "epoch": round(epoch, 4), "minutes": progress.seconds / 60}
+
+    def _count_time(self) -> None:
+        now = time.perf_counter()
+        self.trainer.progress.seconds += now - self.clock
+        self.clock = now
+
+    def _leave_out_time(self) -> None:
+        """Count the time since the last update as the training's, but not as that of updates."""
+        before = self.trainer.progress.seconds
+        self._count_time()
+        self.trainer.meter.leave_out(self.trainer.progress.seconds - before)
+
+    def _check_space(self) -> None:
+        """Raise TrainingError when the checkpoints of this training would not fit on the disk."""
+        copies = 3 + (self.trainer.average is not None)  # weights, two moments, average
+        one = 4 * copies * self.parts.model.num_parameters()
+        missing = self.config.checkpoint.keep_last + 1 - len(list_checkpoints(self.run_directory.checkpoints))
+        check_free_space(self.run_directory.checkpoints, one * max(1, missing))
+
+
+def _on(device: torch.device, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.to(device) for name, tensor in weights.items()}

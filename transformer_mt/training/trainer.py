@@ -1,0 +1,213 @@
+"""The training loop: batches to gradients to weights, with everything that watches over it.
+
+`step` counts optimizer updates and is the only clock: learning rate, validation and checkpoints follow it.
+"""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from transformer_mt.config.schema import Config
+from transformer_mt.data.batching import Batch, BatchLimit, EpochPlan, make_batch, plan_epoch
+from transformer_mt.data.prepared import PreparedCorpus
+from transformer_mt.device import autocast, seed_everything
+from transformer_mt.errors import TrainingError
+from transformer_mt.model.transformer import Transformer
+from transformer_mt.tensors import load_weights
+from transformer_mt.training.averaging import MovingAverage
+from transformer_mt.training.checkpoint import Checkpoint, Progress
+from transformer_mt.training.loss import smoothed_cross_entropy
+from transformer_mt.training.optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors
+from transformer_mt.training.schedule import lr_at
+
+MAX_SKIPPED_IN_A_ROW = 20
+"""Updates without a finite gradient after which the training has diverged."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepStats:
+    """What one update was made from."""
+
+    objective_sum: Tensor
+    """Label-smoothed loss, summed over target tokens."""
+    loss_sum: Tensor
+    """Negative log-likelihood, summed over target tokens."""
+    num_tokens: int
+    grad_norm: float
+    """Norm of the gradient before clipping."""
+
+
+class Meter:
+    """What happened since the last line of the log. The counts are saved with a checkpoint; the times are not."""
+
+    def __init__(self, counts: Mapping[str, float] | None = None) -> None:
+        names = ("objective", "loss", "tokens", "source_tokens", "positions")
+        self.counts: dict[str, float] = dict(counts) if counts else dict.fromkeys(names, 0)
+        self.timed_tokens, self.waited, self.started = 0, 0.0, time.perf_counter()
+
+    def add(self, stats: StepStats, batches: Sequence[Batch], waited: float) -> None:
+        """Count one update."""
+        self.counts["objective"] += float(stats.objective_sum)
+        self.counts["loss"] += float(stats.loss_sum)
+        self.counts["tokens"] += stats.num_tokens
+        self.counts["source_tokens"] += sum(batch.num_source_tokens for batch in batches)
+        self.counts["positions"] += sum(batch.src.numel() + batch.tgt_out.numel() for batch in batches)
+        self.timed_tokens += stats.num_tokens
+        self.waited += waited
+
+    def leave_out(self, seconds: float) -> None:
+        """Do not count time that was not spent on training."""
+        self.started += seconds
+
+    def record(self) -> dict[str, Any]:
+        """The means and rates, as they go into metrics.jsonl; loss and perplexity are without label smoothing."""
+        elapsed = max(time.perf_counter() - self.started, 1e-9)
+        counts, loss = self.counts, self.counts["loss"] / self.counts["tokens"]
+        return {
+            "loss": loss,
+            "perplexity": math.exp(min(loss, 50.0)),
+            "objective": counts["objective"] / counts["tokens"],
+            "padding": 1.0 - (counts["tokens"] + counts["source_tokens"]) / counts["positions"],
+            "tokens_per_second": self.timed_tokens / elapsed,
+            "data_wait": self.waited / elapsed,
+        }
+
+
+class Trainer:
+    """A model in training, with its data, optimizer and position."""
+
+    def __init__(self, config: Config, model: Transformer, corpus: PreparedCorpus, precision: str) -> None:
+        """`model` is on its device; `precision` is fp32, bf16 or fp16."""
+        self.config = config
+        self.model = model.train()
+        self.corpus = corpus
+        self.precision = precision
+        self.device = next(model.parameters()).device
+        self.progress = Progress()
+        self.optimizer = make_optimizer(model, config.optimizer)
+        self.average = MovingAverage(model, config.training.ema_decay) if config.training.ema_decay else None
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
+        self.limit = BatchLimit(config.training.batch_size, config.training.batch_unit == "tokens")
+        self.plan = self._plan()
+        self.total_steps = self._total_steps()
+        self.skipped_in_a_row = 0
+        self.meter = Meter()
+
+    def run_epoch_step(self) -> StepStats:
+        """Make the next update of the epoch, moving on to the next epoch at its end."""
+        if self.progress.position >= len(self.plan):
+            self.progress.epoch += 1
+            self.progress.position = 0
+            self.plan = self._plan()
+        started = time.perf_counter()
+        end = min(self.progress.position + self.config.training.accumulation_steps, len(self.plan))
+        batches = [make_batch(self.corpus, self.plan.batch_pairs(i)) for i in range(self.progress.position, end)]
+        waited = time.perf_counter() - started
+        stats = self.train_step(batches)
+        self.progress.position = end
+        self.progress.tokens += stats.num_tokens
+        self.meter.add(stats, batches, waited)
+        return stats
+
+    def train_step(self, batches: Sequence[Batch]) -> StepStats:
+        """Make one optimizer update from all `batches`, as if they were one large batch."""
+        step = self.progress.step + 1
+        num_tokens = sum(batch.num_target_tokens for batch in batches)
+        objective_sum, loss_sum = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+        for index, batch in enumerate(batches):
+            seed_everything(self.config.training.seed, step, index)  # dropout belongs to this place, not to history
+            objective, loss = self.losses(batch.to(self.device))
+            self.scaler.scale(objective / num_tokens).backward()
+            objective_sum += objective.detach()
+            loss_sum += loss.detach()
+        self.scaler.unscale_(self.optimizer)  # before clipping: the limit is for true gradients
+        max_norm = self.config.training.max_grad_norm
+        grad_norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), max_norm or math.inf))
+        if self._is_usable(grad_norm, step):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.lr(step)
+            self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.progress.step = step
+        if self.average is not None:
+            self.average.update(self.model, step)
+        return StepStats(objective_sum, loss_sum, num_tokens, grad_norm)
+
+    def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Label-smoothed loss and negative log-likelihood, summed over the batch's target tokens.
+
+        The output matrix, the widest of all, is applied to real positions only.
+        """
+        with autocast(self.device, self.precision):
+            memory = self.model.encode(batch.src)
+            hidden = self.model.decode(batch.tgt_in, memory, self.model.source_mask(batch.src))  # (B, T, D)
+            real = batch.tgt_out != self.model.pad_id
+            logits = self.model.project(hidden[real])  # (N, V)
+        return smoothed_cross_entropy(logits, batch.tgt_out[real], self.config.training.label_smoothing)
+
+    def lr(self, step: int) -> float:
+        """Learning rate of update number `step`."""
+        return lr_at(step, self.config.optimizer.lr, self.config.schedule, self.total_steps)
+
+    def fraction_done(self) -> float:
+        """How far the nearest limit is reached, 1 at the end."""
+        limits, done = self.config.training, self.progress
+        fractions = [0.0]
+        if limits.max_steps:
+            fractions.append(done.step / limits.max_steps)
+        if limits.max_epochs:
+            fractions.append((done.epoch + done.position / len(self.plan)) / limits.max_epochs)
+        if limits.max_minutes:
+            fractions.append(done.seconds / 60 / limits.max_minutes)
+        return max(fractions)
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything that `restore` needs to go on exactly from here."""
+        if self.scaler.is_enabled():
+            self.progress.scaler = self.scaler.state_dict()
+        self.progress.meter = dict(self.meter.counts)
+        weights = {name: weight.detach() for name, weight in self.model.named_parameters()}
+        average = self.average.weights if self.average is not None else {}
+        return Checkpoint(self.progress, weights, optimizer_tensors(self.model, self.optimizer), average)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from `checkpoint`."""
+        load_weights(self.model, checkpoint.weights, f"checkpoint of step {checkpoint.progress.step}")
+        load_optimizer_tensors(self.model, self.optimizer, checkpoint.optimizer)
+        if self.average is not None and checkpoint.average:
+            self.average.load(checkpoint.average)
+        self.progress = checkpoint.progress
+        self.meter = Meter(self.progress.meter)
+        if self.scaler.is_enabled() and self.progress.scaler is not None:
+            self.scaler.load_state_dict(self.progress.scaler)
+        self.plan = self._plan()
+
+    def _plan(self) -> EpochPlan:
+        return plan_epoch(self.corpus, self.limit, self.config.training.seed, self.progress.epoch)
+
+    def _total_steps(self) -> int | None:
+        """The last update, as far as it is known: epochs are taken to be as long as the first."""
+        limits = self.config.training
+        per_epoch = math.ceil(len(self.plan) / limits.accumulation_steps)
+        ends = [limits.max_steps, limits.max_epochs and limits.max_epochs * per_epoch]
+        return min((end for end in ends if end), default=None)
+
+    def _is_usable(self, grad_norm: float, step: int) -> bool:
+        """Whether the gradient is finite; raises TrainingError when it has not been for many updates."""
+        if math.isfinite(grad_norm):
+            self.skipped_in_a_row = 0
+            return True
+        self.progress.skipped_steps += 1
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
+            raise TrainingError(
+                f"training diverged: no finite gradient in updates {step - MAX_SKIPPED_IN_A_ROW + 1} to {step}; "
+                "lower optimizer.lr, or use precision fp32"
+            )
+        return self.scaler.is_enabled()  # the scaler must see it to lower its scale, and leaves the step out itself

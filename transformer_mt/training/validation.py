@@ -1,0 +1,98 @@
+"""Scoring a model while it trains: loss on the pairs, BLEU through the translator that users have."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from transformer_mt.bundle import Golden
+from transformer_mt.config.schema import Config
+from transformer_mt.data.batching import BatchLimit, make_batch, plan_epoch
+from transformer_mt.data.prepared import EvaluationCorpus
+from transformer_mt.data.tokenizer import TokenizerPair
+from transformer_mt.decoding.translator import Translator
+from transformer_mt.device import autocast
+from transformer_mt.evaluation.scores import corpus_bleu
+from transformer_mt.model.transformer import Transformer
+from transformer_mt.training.loss import smoothed_cross_entropy
+from transformer_mt.training.monitor import Sample
+
+NUM_GOLDEN = 20
+"""Translations that a bundle carries to prove itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What one validation found."""
+
+    loss: float
+    """Negative log-likelihood of a target token, without label smoothing."""
+    bleu: float | None
+    samples: Sequence[Sample]
+    golden: Sequence[Golden]
+
+    def record(self) -> dict[str, Any]:
+        """The part of it that goes into metrics.jsonl."""
+        return {"loss": self.loss, "perplexity": math.exp(min(self.loss, 50.0)), "bleu": self.bleu}
+
+    def score(self, metric: str) -> float:
+        """What makes it the best one: larger is better."""
+        return self.bleu if metric == "bleu" and self.bleu is not None else -self.loss
+
+
+class Validator:
+    """Validation pairs with all that is needed to score a model on them."""
+
+    def __init__(
+        self, config: Config, corpus: EvaluationCorpus, tokenizers: TokenizerPair, max_source_pieces: int
+    ) -> None:
+        self.config = config
+        self.corpus = corpus
+        self.tokenizers = tokenizers
+        self.max_source_pieces = max_source_pieces
+        limit = BatchLimit(max(config.training.batch_size, config.data.max_length), in_tokens=True)
+        if config.training.batch_unit == "sentences":
+            limit = BatchLimit(config.training.batch_size, in_tokens=False)
+        self.plan = plan_epoch(corpus, limit, seed=0, epoch=0)
+
+    def validate(self, model: Transformer, precision: str) -> Validation:
+        """Score `model`; its mode (training or not) is what it was before."""
+        was_training = model.training
+        model.eval()
+        try:
+            loss = self._loss(model, precision)
+            if self.config.evaluation.metric == "loss" and not self.config.evaluation.num_samples:
+                return Validation(loss, None, (), ())
+            return self._translate(model, loss)
+        finally:
+            model.train(was_training)
+
+    @torch.no_grad()
+    def _loss(self, model: Transformer, precision: str) -> float:
+        device, total, num_tokens = next(model.parameters()).device, 0.0, 0
+        for position in range(len(self.plan)):
+            batch = make_batch(self.corpus, self.plan.batch_pairs(position)).to(device)
+            with autocast(device, precision):
+                hidden = model.decode(batch.tgt_in, model.encode(batch.src), model.source_mask(batch.src))
+                real = batch.tgt_out != model.pad_id
+                logits = model.project(hidden[real])
+            total += float(smoothed_cross_entropy(logits, batch.tgt_out[real], 0.0)[1])
+            num_tokens += batch.num_target_tokens
+        return total / num_tokens
+
+    def _translate(self, model: Transformer, loss: float) -> Validation:
+        settings, evaluation = self.config.decoding, self.config.evaluation
+        settings = replace(settings, beam_size=evaluation.beam_size or settings.beam_size)
+        translator = Translator(model, self.tokenizers, settings, self.max_source_pieces)
+        pairs = self.corpus.pairs[: evaluation.max_lines]
+        hypotheses = translator.translate([pair.src for pair in pairs])
+        bleu = corpus_bleu(hypotheses, [[pair.tgt] for pair in pairs]).score
+        shown = range(0, len(pairs), max(1, len(pairs) // max(1, evaluation.num_samples)))[: evaluation.num_samples]
+        samples = [Sample(pairs[i].src, hypotheses[i], pairs[i].tgt) for i in shown]
+        golden = [
+            Golden(pair.src, hypothesis, settings.beam_size, translator.precision)
+            for pair, hypothesis in zip(pairs[:NUM_GOLDEN], hypotheses[:NUM_GOLDEN], strict=True)
+        ]
+        return Validation(loss, bleu, samples, golden)
