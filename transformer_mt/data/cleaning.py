@@ -3,18 +3,20 @@
 import re
 
 _BREAKS = re.compile("\r\n|[\n\r]")
-_BROKEN = re.compile("[\x00\ud800-\udfff]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def clean_text(text: str) -> str:
-    r"""One line of valid text: NUL and lone surrogates become U+FFFD, "\n" and "\r" a blank.
+    r"""One line of text: NUL becomes U+FFFD, "\n" and "\r" a blank.
 
     Line breaks occur inside quoted csv fields, JSON strings and parquet; a sentence is one line of output.
     NUL is replaced because SentencePiece and C strings treat it as an end. All else stays: U+2028, \x0b, \x85,
     zero-width and soft characters are left to the tokenizer's normalisation.
     """
-    if "\n" in text or "\r" in text:
-        text = _BREAKS.sub(" ", text)
-    if "\x00" in text or not text.isascii():
-        return _BROKEN.sub("\N{REPLACEMENT CHARACTER}", text)
-    return text
+    return _BREAKS.sub(" ", text).replace("\x00", _REPLACEMENT)
+
+
+def replace_surrogates(text: str) -> str:
+    """Lone surrogates, which JSON escapes can write and no encoding can, become U+FFFD."""
+    return _SURROGATES.sub(_REPLACEMENT, text)

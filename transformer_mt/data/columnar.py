@@ -1,6 +1,8 @@
 """Readers of columnar sources, streamed by record batches: parquet files and datasets of the Hugging Face hub."""
 
+import sys
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,15 +42,34 @@ def read_hub(source: SourceConfig, fields: tuple[str, str], notes: ReadingNotes)
     yield from _rows(tables, fields, notes)
 
 
+@lru_cache(maxsize=16)
 def load_hub_dataset(source: SourceConfig) -> "Dataset":
     """Download a hub dataset's split, or open the local copy; raises DataError that says what to do."""
     import datasets
 
-    name = "/".join(part for part in (source.hub, source.config) if part)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
     try:
-        return datasets.load_dataset(source.hub, source.config, split=source.split)
-    except Exception as error:  # the hub's libraries raise errors of several packages
-        raise DataError(f"hub dataset {name}: {_first_line(error)}") from error
+        return datasets.load_dataset(source.hub, source.config, split=source.split, keep_in_memory=False)
+    except Exception as error:  # of the many packages that the hub's client stands on
+        raise DataError(_hub_problem(source, error)) from error
+
+
+def _hub_problem(source: SourceConfig, error: Exception) -> str:
+    name = "/".join(part for part in (source.hub, source.config, source.split) if part)
+    said = _first_line(error)
+    if "gated" in said.lower():
+        mend = "accept its terms on its page on the hub, then run: hf auth login"
+    elif "scripts are no longer supported" in said:
+        mend = "it needs code of its own to be read; use a parquet version of it, or local files"
+    elif isinstance(error, ConnectionError) or "offline" in said.lower():
+        mend = (
+            "without network only what was downloaded before can be used (HF_HUB_OFFLINE=1 does not even try); "
+            "or give local files with path, or src and tgt"
+        )
+    else:
+        mend = "check hub, config and split of this source"
+    return f"hub dataset {name}: {said.rstrip('.')}; {mend}"
 
 
 def hub_files(source: SourceConfig) -> list[Path]:

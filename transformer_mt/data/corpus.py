@@ -52,10 +52,11 @@ def read_pairs(source: SourceConfig, data: DataConfig, report: Report) -> Iterat
 def read_noted_pairs(source: SourceConfig, data: DataConfig, notes: ReadingNotes) -> Iterator[Pair]:
     """As `read_pairs`, with what was noticed left in `notes`."""
     for line, src, tgt in _raw_pairs(source, data, notes):
-        clean_src, clean_tgt = clean_text(src), clean_text(tgt)
-        if clean_src != src or clean_tgt != tgt:
+        both = src + tgt
+        if "\x00" in both or "\n" in both or "\r" in both:
             notes.num_replaced += 1
-        yield Pair(line, clean_src, clean_tgt)
+            src, tgt = clean_text(src), clean_text(tgt)
+        yield Pair(line, src, tgt)
 
 
 def _raw_pairs(source: SourceConfig, data: DataConfig, notes: ReadingNotes) -> Iterator[Raw]:

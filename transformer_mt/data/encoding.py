@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from transformer_mt.data.pairs import Pair
 from transformer_mt.data.tokenizer import TokenizerPair
 
@@ -75,22 +78,32 @@ class PairEncoder:
             yield self._encode(block)
 
     def _encode(self, pairs: list[Pair]) -> Block:
-        src = self.tokenizers.src.encode([pair.src for pair in pairs], add_eos=True)
-        tgt = self.tokenizers.tgt.encode([pair.tgt for pair in pairs], add_eos=True)
-        leaks = (
-            {index for index, pair in enumerate(pairs) if self.held_out.holds(pair)} if any(self.held_out) else set()
-        )
-        limit = self.max_length
-        skipped: dict[int, Skipped] = {}
-        for index, (pair, left, right) in enumerate(zip(pairs, src, tgt, strict=True)):
-            if len(left) < 2 or len(right) < 2 or pair.src.isspace() or pair.tgt.isspace():
-                skipped[index] = Skipped(pair.line, BLANK, len(left), len(right))
-            elif len(left) > limit or len(right) > limit:
-                skipped[index] = Skipped(pair.line, TOO_LONG, len(left), len(right))
-            elif self.drop_leaks and index in leaks:
-                skipped[index] = Skipped(pair.line, LEAK, len(left), len(right))
-        if not skipped:
-            return Block(pairs, range(len(pairs)), src, tgt, [], len(leaks))
-        kept = [index for index in range(len(pairs)) if index not in skipped]
+        src_lines, tgt_lines = [pair.src for pair in pairs], [pair.tgt for pair in pairs]
+        src = self.tokenizers.src.encode(src_lines, add_eos=True)
+        tgt = self.tokenizers.tgt.encode(tgt_lines, add_eos=True)
+        src_lengths, tgt_lengths = _count(map(len, src)), _count(map(len, tgt))
+        too_long = np.maximum(src_lengths, tgt_lengths) > self.max_length
+        blank = np.minimum(src_lengths, tgt_lengths) < 2
+        blank |= _count(map(str.isspace, src_lines)) | _count(map(str.isspace, tgt_lines)) > 0
+        leaks = np.zeros(len(pairs), bool)
+        if any(self.held_out):
+            leaks = _count(map(self.held_out.holds, pairs)) > 0
+        left_out = blank | too_long | (leaks if self.drop_leaks else False)
+        if not left_out.any():
+            return Block(pairs, range(len(pairs)), src, tgt, [], int(leaks.sum()))
+        kept = np.flatnonzero(~left_out).tolist()
+        skipped = [
+            Skipped(
+                pairs[index].line,
+                BLANK if blank[index] else TOO_LONG if too_long[index] else LEAK,
+                int(src_lengths[index]),
+                int(tgt_lengths[index]),
+            )
+            for index in np.flatnonzero(left_out).tolist()
+        ]
         kept_src, kept_tgt = [src[index] for index in kept], [tgt[index] for index in kept]
-        return Block(pairs, kept, kept_src, kept_tgt, list(skipped.values()), len(leaks))
+        return Block(pairs, kept, kept_src, kept_tgt, skipped, int(leaks.sum()))
+
+
+def _count(values: Iterable[int]) -> "npt.NDArray[np.int32]":
+    return np.fromiter(values, np.int32)

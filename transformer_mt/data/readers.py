@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from transformer_mt.data.alignment import MAX_LINES, first_suspicious_line
+from transformer_mt.data.cleaning import replace_surrogates
 from transformer_mt.data.pairs import ReadingNotes
 from transformer_mt.errors import DataError
 from transformer_mt.files import read_lines
@@ -125,6 +126,10 @@ def read_jsonl(path: Path, encoding: str, fields: tuple[str, str], notes: Readin
             continue
         try:
             texts = _texts_of(json.loads(line), fields)
+            if "\\u" in line:  # only escapes can write lone surrogates
+                clean = replace_surrogates(texts[0]), replace_surrogates(texts[1])
+                notes.num_replaced += clean != texts
+                texts = clean
         except (ValueError, RecursionError) as error:
             notes.pass_over(number, f"not valid JSON ({error})")
         except DataError as error:

@@ -8,7 +8,7 @@ import numpy as np
 
 from transformer_mt.data.pairs import Pair
 
-SAMPLE_SIZE = 1000
+SAMPLE_SIZE = 500
 """Between this and twice as many pairs, evenly spaced, are looked at for their languages."""
 SMALLEST_CORPUS = 100
 """Shares of fewer pairs than this say nothing."""

@@ -27,6 +27,9 @@ _ESCAPE = "\ue581"
 MAX_LINE_BYTES = 1 << 16
 """Longer lines are left out of the training of the tokenizer (SentencePiece's own limit is 4192)."""
 
+TRAINING_THREADS = 4
+"""The same on every machine, for the model depends on it: each thread sums its own share of the counts."""
+
 _RULES = {"nfkc": "nmt_nfkc", "identity": "identity"}
 
 _PROBE = """
@@ -90,7 +93,7 @@ class Tokenizer:
 
     def encode(self, lines: Sequence[str], add_eos: bool = False) -> list[list[int]]:
         """The ids of each line, without bos; a blank line may have none."""
-        rows: list[list[int]] = self._model.encode([escape(line) for line in lines], add_eos=add_eos)
+        rows: list[list[int]] = self._model.encode(escape_all(lines), add_eos=add_eos)
         return rows
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
@@ -132,7 +135,7 @@ class TokenizerPair:
     def load(cls, directory: Path, sha256: dict[str, str] | None = None, untrusted: bool = False) -> "TokenizerPair":
         """Load what `save` wrote; `sha256` gives the hashes that the files must have, by name."""
         hashes = sha256 or {}
-        if (directory / JOINT_FILE).exists():
+        if (directory / JOINT_FILE).exists() or not (directory / SOURCE_FILE).exists():
             joint = Tokenizer.load(directory / JOINT_FILE, hashes.get(JOINT_FILE), untrusted)
             return cls(joint, joint)
         return cls(
@@ -146,6 +149,12 @@ def escape(line: str) -> str:
     if META_BLANK in line or _ESCAPE in line:
         return line.replace(_ESCAPE, _ESCAPE + "0").replace(META_BLANK, _ESCAPE + "1")
     return line
+
+
+def escape_all(lines: Sequence[str]) -> list[str]:
+    """`escape` for many lines, which seldom need it."""
+    text = "".join(lines)
+    return [escape(line) for line in lines] if META_BLANK in text or _ESCAPE in text else list(lines)
 
 
 def unescape(line: str) -> str:
@@ -199,7 +208,7 @@ def train_tokenizers(config: TokenizerConfig, pairs: Callable[[], Iterator[Pair]
                 yield pair
 
     if config.joint:
-        joint = _train(config, (line for pair in taken() for line in (pair.src, pair.tgt)), "the sentences")
+        joint = _train(config, (line for pair in taken() for line in (pair.src, pair.tgt)), "these sentences")
         return TokenizerPair(joint, joint)
     return TokenizerPair(
         _train(config, (pair.src for pair in taken()), "the source sentences"),
@@ -228,7 +237,7 @@ def _train(config: TokenizerConfig, lines: Iterator[str], what: str) -> Tokenize
             unk_piece=SPECIAL_PIECES[UNK_ID],
             bos_piece=SPECIAL_PIECES[BOS_ID],
             eos_piece=SPECIAL_PIECES[EOS_ID],
-            num_threads=1,  # threads add float sums in another order
+            num_threads=TRAINING_THREADS,
             minloglevel=3,
         )
     except (RuntimeError, ValueError, OSError) as error:
@@ -244,4 +253,6 @@ def _training_problem(error: str, config: TokenizerConfig, what: str) -> str:
         needed = re.search(r"(\d+) vs (\d+)", error)
         least = f" ({needed[0]})" if needed else ""
         return f"{size} has no room for every character of {what}{least}; raise it, or lower character_coverage"
+    if "!sentences_.empty()" in error:
+        return f"the tokenizer cannot be trained: there is no text in {what}"
     return f"the tokenizer cannot be trained on {what}: {' '.join(error.split())}"
