@@ -67,8 +67,6 @@ class _Layer(nn.Module):
         self.dropout = Dropout(config.dropout)
         self.self_attention = SelfAttention(config.d_model, config.num_heads, config.attention_dropout)
         self.self_attention_norm = build_norm(config)
-        self.feed_forward = FeedForward(config)
-        self.feed_forward_norm = build_norm(config)
 
     def residual(self, x: Tensor, norm: nn.Module, block: Callable[[Tensor], Tensor]) -> Tensor:
         """x + block(norm(x)) in pre-norm order, norm(x + block(x)) in post-norm order."""
@@ -89,6 +87,11 @@ class Past(NamedTuple):
 class EncoderLayer(_Layer):
     """Self-attention, then feed-forward."""
 
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.feed_forward = FeedForward(config)
+        self.feed_forward_norm = build_norm(config)
+
     def forward(self, x: Tensor, mask: Tensor, rotation: Rotation | None) -> Tensor:
         """Map x (B, S, D), attending where mask (B, 1, 1 or S, S) is True."""
         x = self.residual(x, self.self_attention_norm, lambda y: self.self_attention(y, mask, False, rotation))
@@ -102,6 +105,8 @@ class DecoderLayer(_Layer):
         super().__init__(config)
         self.cross_attention = CrossAttention(config.d_model, config.num_heads, config.attention_dropout)
         self.cross_attention_norm = build_norm(config)
+        self.feed_forward = FeedForward(config)
+        self.feed_forward_norm = build_norm(config)
 
     def forward(
         self, x: Tensor, memory: Tensor, src_mask: Tensor, self_mask: Tensor | None, rotation: Rotation | None

@@ -1,0 +1,37 @@
+"""`transformer-mt model`: what the model of a configuration is made of."""
+
+import argparse
+from pathlib import Path
+
+from transformer_mt.config.loading import load_config
+
+SUMMARY_HELP = "print the blocks of a model with their shapes and parameter counts"
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `model` with its sub-command."""
+    parser = commands.add_parser("model", help="show what a model is made of", description=__doc__)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    summary = actions.add_parser("summary", help=SUMMARY_HELP, description=SUMMARY_HELP)
+    summary.add_argument("config", type=Path, metavar="CONFIG", help="for example configs/quickstart.yaml")
+    summary.add_argument("--format", choices=("text", "mermaid"), default="text", help="default: text")
+    summary.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="SECTION.KEY=VALUE",
+        action="append",
+        default=[],
+        help="use this value in place of the file's; may be repeated",
+    )
+    summary.set_defaults(run=run_summary)
+
+
+def run_summary(args: argparse.Namespace) -> int:
+    """Print the table or the flowchart."""
+    config = load_config(args.config, args.overrides)
+    from transformer_mt.model.summary import mermaid, summarise  # after validation: torch takes a second to import
+
+    vocab_size = config.tokenizer.vocab_size
+    draw = mermaid if args.format == "mermaid" else summarise
+    print(draw(config.model, vocab_size, vocab_size))
+    return 0
