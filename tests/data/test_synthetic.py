@@ -160,6 +160,7 @@ def test_contraction() -> None:
     assert french.contract("à", "le hibou") == "au hibou"
     assert french.elide(french.contract("de", "le arbre")) == "de l'arbre"
     assert french.contract("de", "la mer") == "de la mer"
+    assert french.contract("à", "Paul et Marie") == "à Paul et à Marie"
 
 
 KNOWN = (
@@ -267,7 +268,7 @@ def test_sentences_are_typed_as_people_type(everything: list[Sentence]) -> None:
         for text in (en, fr):
             assert "  " not in text and text == text.strip() and text[0].isupper() and text[-1] in ".?!", text
             assert not re.search(r"[{}_=<]|None| ,", text), text
-        assert not re.search(r"[^ ][?!:;]|’", fr), fr
+        assert not re.search(r"[^ ][?!:;]|’|' | '", fr), fr
         assert not re.search(r" [?!]", en), en
         assert en[-1] == fr[-1]
 

@@ -12,7 +12,7 @@ Tense = Literal["present", "imperfect", "future", "conditional", "past", "near_f
 
 VOWELS_AND_H = frozenset("aeiouyhàâäéèêëîïôöùûüœæAEIOUYHÀÂÉÈÊÎÔÛŒ")
 ASPIRATED = frozenset(  # no elision before these, although they begin with h, y or a vowel
-    "hamster haricot harpe haut haute hibou homard héros huit hockey hasard honte onze oui yaourt".split()
+    "hamster haricot harpe haut haute hibou homard héros huit hutte hockey hasard honte onze oui yaourt".split()
 )
 
 REFLEXIVE = ("me", "te", "se", "nous", "vous", "se")
@@ -124,6 +124,9 @@ def elide(text: str) -> str:
 
 def contract(preposition: Literal["de", "à"], phrase: str) -> str:
     """Put de or à before a noun phrase: de + le → du, à + les → aux, but de l'eau, à la mer."""
+    first, both, second = phrase.partition(" et ")
+    if both:  # de Paul et de Marie
+        return f"{contract(preposition, first)} et {contract(preposition, second)}"
     article, _, rest = phrase.partition(" ")
     if article == "les":
         return f"{'des' if preposition == 'de' else 'aux'} {rest}"

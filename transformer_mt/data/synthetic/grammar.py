@@ -101,6 +101,8 @@ POSSESSIVES = {  # by person: English, French before masculine, feminine, plural
 
 def possessive(owner: NounPhrase) -> str:
     """The English possessive of an owner."""
+    if owner.en == "one":
+        return "one's"
     return "her" if owner.person == 2 and owner.gender == "f" else POSSESSIVES[owner.person][0]
 
 

@@ -3,7 +3,7 @@
 # Groups: P people's nature, S people's state (after be only), V animals, T things, F food, D drinks, C clothes,
 # L places, N nature, A abstract nouns, E events, W writings; < marks those that stand before a French noun.
 ADJECTIVES = """
-tall=grand < P; young=jeune < PV; old=vieux < PVTCLW; beautiful=beau < PVTCLN; pretty=joli < PTCL; kind=gentil P;
+tall=grand < P; young=jeune < PV; old=vieux < PVTCLW; beautiful=beau < PVTCLN; pretty=joli < TCL; kind=gentil P;
 intelligent=intelligent PV; brave=courageux P; famous=célèbre P; rich=riche P; shy=timide P; funny=drôle PWA;
 lazy=paresseux PV;
 polite=poli P; strong=fort PV; honest=honnête P; jealous=jaloux P; generous=généreux P; curious=curieux PV;
@@ -42,7 +42,7 @@ wild=sauvage NV; tame=docile V; faithful=fidèle PV; gifted=doué P; thin=maigre
 
 # Where it goes in French: end of the clause, and in English too
 MANNERS = """
-well=bien; badly=mal; slowly=lentement; quickly=vite; quietly=doucement; together=ensemble; here=ici;
+well=bien; badly=mal; slowly=lentement; quickly=vite; quietly=doucement; here=ici;
 outside=dehors; a lot=beaucoup; too much=trop; with pleasure=avec plaisir; in silence=en silence; every night=toutes
 les nuits;
 without stopping=sans arrêt; carefully=soigneusement; patiently=patiemment

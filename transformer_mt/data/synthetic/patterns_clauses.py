@@ -8,7 +8,6 @@ from transformer_mt.data.synthetic.draw import (
     name,
     state,
     subject,
-    third_person,
     trait,
 )
 from transformer_mt.data.synthetic.grammar import (
@@ -21,7 +20,7 @@ from transformer_mt.data.synthetic.grammar import (
     finish,
     statement,
 )
-from transformer_mt.data.synthetic.patterns_descriptions import be
+from transformer_mt.data.synthetic.patterns_descriptions import be, fitting
 from transformer_mt.data.synthetic.predicates import of_verb
 
 IT = NounPhrase("it", "il", person=2)
@@ -73,9 +72,8 @@ def sees_one_who(d: Draw) -> Pair:
     done = predicates.anything(d, one)
     d.combine(verb.en, noun.en)
     linked = NounPhrase("who", "qui", one.gender)
-    said = statement(
-        linked, done, "present" if done.lasting else d.choice(("progressive", "past")) if not done.stative else "past"
-    )
+    now = verb.lasting and not done.stative
+    said = statement(linked, done, "present" if done.lasting else "progressive" if now else "past")
     what = of_verb(verb, f"{one.en} {said.en}", f"{one.fr} {said.fr}")
     return finish(statement(who, what, "present" if verb.lasting else "past"))
 
@@ -93,14 +91,19 @@ def relative_that(d: Draw) -> Pair | None:
     part = grammar.core(noun, d.chance(0.3) and not noun.is_mass)
     thing = grammar.definite(part)
     bought = Predicate(verb.en, verb.fr, object_agreement=(thing.gender, thing.plural))
-    inside = statement(who, bought, d.choice(("past", "past", "future")))
+    tense = d.choice(("past", "past", "future"))
+    inside = statement(who, bought, tense)
     whole = NounPhrase(
         f"{thing.en} that {inside.en}", f"{thing.fr} que {inside.fr}", thing.gender, thing.plural, person=thing.person
     )
-    group = lexicon.ADJECTIVE_GROUPS.get(noun.noun_class, "A")
-    quality = d.word(lexicon.adjectives()[group])
-    d.combine(quality.en, noun.en)
-    return finish(statement(whole, be(quality.en, agreeing(quality.fr, thing)), d.choice(("present", "past"))))
+    quality = fitting(d, noun)
+    return finish(
+        statement(
+            whole,
+            be(quality.en, agreeing(quality.fr, thing)),
+            "present" if tense == "future" else d.choice(("present", "past")),
+        )
+    )
 
 
 def relative_dont(d: Draw) -> Pair:
@@ -257,17 +260,7 @@ def and_then(d: Draw) -> Pair:
     return finish(Pair(f"{one.en}{comma} {link[0]} {two.en}", f"{one.fr}{comma} {link[1]} {two.fr}"))
 
 
-def so_that(d: Draw) -> Pair:
-    """She is so tired that she is falling asleep: tellement fatiguée que."""
-    who = third_person(d)
-    again, feeling = again_pronoun(who), state(d, who)
-    done = predicates.activity(d, again)
-    said = statement(again, done, "future" if d.chance(0.5) else "near_future", NOT)
-    first = statement(who, be(f"so {feeling.en}", f"tellement {feeling.fr}"), "present")
-    return finish(Pair(f"{first.en} that {said.en}", f"{first.fr} que {said.fr}"))
-
-
 PATTERNS = {
     thinks_that: 2, relative_who: 1, sees_one_who: 1, relative_that: 2, relative_dont: 1, relative_where: 1,
-    if_future: 1, if_conditional: 1, because: 2, when_was_doing: 1, and_then: 1, so_that: 1,
+    if_future: 1, if_conditional: 1, because: 2, when_was_doing: 1, and_then: 1,
 }  # fmt: skip

@@ -36,7 +36,8 @@ def be(en: str, fr: str) -> Predicate:
 
 def fitting(d: Draw, noun: Noun) -> Adjective:
     """An adjective that goes with the noun."""
-    found = d.word(lexicon.adjectives()[ADJECTIVE_GROUPS[noun.noun_class]])
+    group = lexicon.adjectives()[ADJECTIVE_GROUPS.get(noun.noun_class, "T")]
+    found = d.word([item for item in group if item.en != "new"])  # after être it would be neuf for some things
     d.combine(found.en, noun.en)
     return found
 
@@ -193,6 +194,8 @@ def compared(d: Draw) -> Pair | None:
         noun = d.noun("thing", "clothes", "vehicle", "building", "furniture", "animal", "dish")
         quality, other_noun = fitting(d, noun), d.noun(noun.noun_class)
         who = definite_thing(d, noun)
+        if other_noun == noun:
+            return None
         other = definite_thing(d, other_noun)
         fr = agreeing(quality.fr, who)
     if who.en == other.en or quality.fr in french.INVARIABLE or quality.en in NOT_GRADED:

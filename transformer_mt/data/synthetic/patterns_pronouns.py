@@ -24,7 +24,7 @@ from transformer_mt.data.synthetic.grammar import (
     statement,
 )
 from transformer_mt.data.synthetic.lexicon import Noun, Verb
-from transformer_mt.data.synthetic.patterns_descriptions import be, definite_thing
+from transformer_mt.data.synthetic.patterns_descriptions import be, definite_thing, fitting
 from transformer_mt.data.synthetic.patterns_statements import person_verb
 
 # English object, its owner, French direct and indirect clitic, and its agreement
@@ -269,25 +269,42 @@ def talks_about_it(d: Draw) -> Pair:
     return after_question(thing, statement(who, what, tense, middle))
 
 
-def order(d: Draw) -> Pair:
+# What nobody can be told to do
+UNWILLED = frozenset(
+    "lose receive miss find recognize meet arrive surprise suffer snore tremble cough blush yawn exaggerate".split()
+) | {"get lost", "make a mistake", "fall asleep", "get angry"}
+
+
+def unwilled(what: Predicate) -> bool:
+    """Whether it only happens to one."""
+    return what.en in UNWILLED or what.en.split()[0] in UNWILLED
+
+
+def order(d: Draw) -> Pair | None:
     """Open the window! Ouvrez la fenêtre !"""
     what = predicates.activity(d, YOU)
+    if unwilled(what):
+        return None
     if d.chance(0.3):
         return finish(Pair(f"do not {what.en_negated or what.en}", _forbid(what, 4)), "!")
     return finish(Pair(what.en, _order(what, 4)), "!")
 
 
-def lets(d: Draw) -> Pair:
+def lets(d: Draw) -> Pair | None:
     """Let us go to the cinema! Allons au cinéma !"""
     what = predicates.activity(d, WE)
+    if unwilled(what):
+        return None
     return finish(Pair(f"let us {what.en}", _order(what, 3)), "!")
 
 
-def order_by_name(d: Draw) -> Pair:
+def order_by_name(d: Draw) -> Pair | None:
     """Paul, close the door! Paul, ferme la porte ! One who is called by name is tu."""
     called = name(d)
     you = grammar.familiar_you(called.gender)
     what = predicates.activity(d, you)
+    if unwilled(what):
+        return None
     if d.chance(0.3):
         return finish(
             Pair(f"{called.en}, do not {what.en_negated or what.en}", f"{called.fr}, {_forbid(what, 1)}"), "!"
@@ -313,7 +330,7 @@ def _forbid(what: Predicate, person: int) -> str:
     return f"ne {before}{_imperative(verb, person)} pas {what.fr_negated or what.fr_tail}".strip()
 
 
-def order_with_pronoun(d: Draw) -> Pair:
+def order_with_pronoun(d: Draw) -> Pair | None:
     """Give me the book! Donnez-moi le livre ! Do not look at her! Ne la regardez pas !"""
     en, _, direct, indirect, _, _ = d.choice([item for item in OBJECTS if item[0] != "you"])
     if d.chance(0.5):
@@ -324,6 +341,8 @@ def order_with_pronoun(d: Draw) -> Pair:
         strong = {"me": "moi"}.get(indirect, indirect)
         return finish(Pair(f"{verb.en} {en} {thing.en}", f"{_imperative(verb.fr, 4)}-{strong} {thing.fr}"), "!")
     verb = person_verb(d)
+    if verb.stative or verb.lasting or verb.en in UNWILLED:
+        return None
     d.combine("order", f"{verb.en} {en}")
     if d.chance(0.5):
         strong = {"me": "moi"}.get(direct, direct)
@@ -337,8 +356,9 @@ def not_it(d: Draw) -> Pair | None:
     if found is None:
         return None
     verb, noun, thing = found
-    quality = d.word(lexicon.adjectives()[lexicon.ADJECTIVE_GROUPS.get(noun.noun_class, "T")])
-    d.combine(quality.en, noun.en)
+    if verb.stative or verb.en in UNWILLED:
+        return None
+    quality = fitting(d, noun)
     said = statement(thing, be(quality.en, grammar.agreeing(quality.fr, thing)), "present")
     forbid = d.chance(0.5)
     word, clitic = ("them" if thing.plural else "it"), grammar.object_pronoun(thing)

@@ -137,9 +137,7 @@ def where_acts(d: Draw) -> Pair:
     verb = d.word(lexicon.verbs_among("INTRANSITIVE", PLACE_VERBS))
     d.combine(who.en, verb.en)
     ask = direct_question if who.is_pronoun else question
-    return finish(
-        ask(who, of_verb(verb), d.choice(("progressive", "past", "future", "present")), Pair("where", "où")), "?"
-    )
+    return finish(ask(who, of_verb(verb), d.choice(("progressive", "past", "future")), Pair("where", "où")), "?")
 
 
 PLACE_VERBS = frozenset(("work", "sleep", "eat", "study", "swim", "run", "wait", "play", "dance"))
@@ -155,9 +153,8 @@ def what_object(d: Draw) -> Pair:
         if verb.stative
         else d.choice(("progressive", "past", "future", "past_progressive"))
     )
-    if who.is_pronoun:
-        return finish(direct_question(who, of_verb(verb), tense, Pair("what", "que")), "?")
-    return finish(question(who, of_verb(verb), tense, Pair("what", "qu'")), "?")
+    ask = direct_question if who.is_pronoun else question
+    return finish(ask(who, of_verb(verb), tense, Pair("what", "que")), "?")
 
 
 WHAT_VERBS = frozenset(

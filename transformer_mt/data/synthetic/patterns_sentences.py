@@ -3,6 +3,7 @@
 from transformer_mt.data.synthetic import english, french, grammar, lexicon, predicates
 from transformer_mt.data.synthetic.draw import (
     Draw,
+    again_pronoun,
     describe,
     destination,
     name,
@@ -10,6 +11,7 @@ from transformer_mt.data.synthetic.draw import (
     relative_of,
     somebody,
     subject,
+    third_person,
 )
 from transformer_mt.data.synthetic.french import contract, participle
 from transformer_mt.data.synthetic.grammar import (
@@ -151,6 +153,18 @@ def too_tired_to(d: Draw) -> Pair:
     return finish(statement(who, what, d.choice(("present", "past"))))
 
 
+def so_that(d: Draw) -> Pair:
+    """She is so tired that she is falling asleep: tellement fatiguée que."""
+    who = third_person(d)
+    again = again_pronoun(who)
+    feeling = d.word([item for item in lexicon.adjectives()["S"] if item.en in TIRING])
+    d.combine("so", f"{who.en} {feeling.en}")
+    done = predicates.activity(d, again)
+    said = statement(again, done, "future" if d.chance(0.5) else "near_future", NOT)
+    first = statement(who, be(f"so {feeling.en}", f"tellement {agreeing(feeling.fr, who)}"), "present")
+    return finish(Pair(f"{first.en} that {said.en}", f"{first.fr} que {said.fr}"))
+
+
 TIRING = frozenset(
     "tired sad sick busy worried nervous furious exhausted disappointed embarrassed surprised relaxed".split()
 )
@@ -256,5 +270,6 @@ SHARED = frozenset(
 
 PATTERNS = {
     wants_to: 3, can_must: 3, helps_to: 1, in_order_to: 1, without_doing: 1, it_is_adjective_to: 1,
-    it_is_necessary: 1, too_tired_to: 1, passive: 2, thanks_for: 1, set_phrase: 1, introduces: 1, for_someone: 1,
+    it_is_necessary: 1, too_tired_to: 1, so_that: 1,
+    passive: 2, thanks_for: 1, set_phrase: 1, introduces: 1, for_someone: 1,
 }  # fmt: skip
