@@ -97,6 +97,7 @@ def relative_that(d: Draw) -> Pair | None:
         f"{thing.en} that {inside.en}", f"{thing.fr} que {inside.fr}", thing.gender, thing.plural, person=thing.person
     )
     quality = fitting(d, noun)
+    then = "present" if tense == "future" else d.choice(("present", "past"))
     return finish(
         statement(
             whole,
@@ -192,7 +193,7 @@ def because(d: Draw) -> Pair:
     effect, reasons = d.choice(CAUSES)
     verb = d.word(lexicon.verbs_among("INTRANSITIVE", (effect,)) + lexicon.verbs_among("REFLEXIVE", (effect,)))
     tense = d.choice(("progressive", "past"))
-    said = statement(who, of_verb(verb), tense, NOT if d.chance(0.2) else None)
+    said = statement(who, of_verb(verb), tense)
     again = again_pronoun(who)
     cause = d.choice(reasons.split(", "))
     d.combine(effect, cause)
