@@ -70,7 +70,8 @@ def _raw_pairs(source: SourceConfig, data: DataConfig, notes: ReadingNotes) -> I
     path = Path(source.path or "")
     match format_of(source):
         case "tsv":
-            return read_tsv(path, source.encoding, (source.src_field, source.tgt_field), notes)
+            named, languages = (source.src_field, source.tgt_field), (data.src_lang, data.tgt_lang)
+            return read_tsv(path, source.encoding, named, languages, notes)
         case "csv":
             return read_csv(path, source.encoding, fields, notes)
         case "jsonl":

@@ -42,18 +42,29 @@ def _unequal(src: Path, tgt: Path, encoding: str) -> str:
     return f"{message}; they seem to part at about line {line}: {shown[0]} beside {shown[1]}"
 
 
-def read_tsv(path: Path, encoding: str, fields: tuple[str | None, str | None], notes: ReadingNotes) -> Iterator[Raw]:
+def read_tsv(
+    path: Path,
+    encoding: str,
+    fields: tuple[str | None, str | None],
+    languages: tuple[str, str],
+    notes: ReadingNotes,
+) -> Iterator[Raw]:
     """Columns of a tab-separated file by number (from 1) or, with a header line, by name; quotes are text.
 
-    Without `fields` the columns are 1 and 2. Raises DataError listing the columns found when a name is missing.
+    Without `fields` they are the columns that a header line calls by the codes of the `languages`, or 1 and 2.
+    Raises DataError listing the columns found when a name is missing.
     """
     columns: tuple[int, int] | None = None
     if all(name is None or name.isdecimal() for name in fields):
         columns = (int(fields[0] or 1) - 1, int(fields[1] or 2) - 1)
+        if min(columns) < 0:
+            raise DataError(f"{path}: src_field and tgt_field count the columns from 1, got 0")
     for number, line in enumerate(read_lines(path, encoding), start=1):
         cells = line.split("\t")
         if columns is None:
             columns = _columns_by_name(path, cells, (fields[0] or "1", fields[1] or "2"))
+        elif number == 1 and fields == (None, None) and set(languages) <= set(cells):
+            columns = _columns_by_name(path, cells, languages)
         elif not line.strip():
             yield number, "", ""
         elif max(columns) >= len(cells):
