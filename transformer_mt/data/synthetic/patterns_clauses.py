@@ -98,13 +98,7 @@ def relative_that(d: Draw) -> Pair | None:
     )
     quality = fitting(d, noun)
     then = "present" if tense == "future" else d.choice(("present", "past"))
-    return finish(
-        statement(
-            whole,
-            be(quality.en, agreeing(quality.fr, thing)),
-            "present" if tense == "future" else d.choice(("present", "past")),
-        )
-    )
+    return finish(statement(whole, be(quality.en, agreeing(quality.fr, thing)), then))
 
 
 def relative_dont(d: Draw) -> Pair:

@@ -2,6 +2,7 @@
 
 from transformer_mt.data.synthetic import french, grammar, lexicon
 from transformer_mt.data.synthetic.draw import (
+    ONE_OF_A_KIND,
     Draw,
     describe,
     name,
@@ -44,6 +45,8 @@ def fitting(d: Draw, noun: Noun) -> Adjective:
 
 def definite_thing(d: Draw, noun: Noun) -> NounPhrase:
     """The, this or my thing or things."""
+    if noun.en in ONE_OF_A_KIND:
+        return grammar.definite(grammar.core(noun))
     part = grammar.core(noun, plural=d.chance(0.35) and not noun.is_mass)
     die = d.rng.random()
     if die < 0.55:
@@ -53,7 +56,7 @@ def definite_thing(d: Draw, noun: Noun) -> NounPhrase:
 
 def thing_is(d: Draw) -> Pair:
     """These shoes are expensive: ces chaussures sont chères."""
-    noun = d.noun(*DESCRIBED, "food", "drink", "room", "animal")
+    noun = d.noun(*DESCRIBED, "food", "drink", "room", "animal", "nature", "screen")
     thing, quality = definite_thing(d, noun), fitting(d, noun)
     middle = NOT if d.chance(0.25) else None
     degree = d.choice((("", ""), ("", ""), ("very ", "très "), ("too ", "trop ")))

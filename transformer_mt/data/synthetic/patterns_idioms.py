@@ -181,6 +181,6 @@ WEATHER = (
 
 
 PATTERNS = {
-    has_relatives: 1, age: 1, quantity: 1, portion: 1, avoir_idiom: 1, very_avoir_idiom: 1, hurts: 1, misses: 1,
+    has_relatives: 1, age: 1, quantity: 1, portion: 1, avoir_idiom: 1, very_avoir_idiom: 1, hurts: 2, misses: 1,
     costs: 1, clock: 1, weather: 1,
 }  # fmt: skip
