@@ -49,7 +49,7 @@ receive=recevoir: writing
 forget=oublier: thing clothes abstract
 understand!=comprendre: abstract
 explain=expliquer: abstract
-accept=accepter: abstract
+accept=accepter: idea plan decision answer explanation choice proposal project method
 use=utiliser: thing dishware
 hide=cacher: thing jewelry
 borrow=emprunter: thing vehicle clothes writing
@@ -136,7 +136,7 @@ complain=se plaindre; garden=jardiner; blush=rougir; knit=tricoter
 """
 REFLEXIVE = """
 wake up=se réveiller; get up=se lever; get dressed=s'habiller; rest=se reposer; have fun=s'amuser; hurry=se dépêcher;
-go to bed=se coucher; fall asleep=s'endormir; sit down=s'asseoir; stop=s'arrêter; be bored!=s'ennuyer; take a
+go to bed=se coucher; fall asleep=s'endormir; sit down=s'asseoir; stop=s'arrêter; be bored~=s'ennuyer; take a
 walk=se promener;
 get angry=se fâcher; shave=se raser; train=s'entraîner; worry=s'inquiéter; make a mistake=se tromper; bathe=se
 baigner;

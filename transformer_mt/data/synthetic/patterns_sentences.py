@@ -83,12 +83,15 @@ def helps_to(d: Draw) -> Pair | None:
     return finish(statement(who, what, d.choice(("past", "future"))))
 
 
-def in_order_to(d: Draw) -> Pair:
+def in_order_to(d: Draw) -> Pair | None:
     """He went to Paris to visit his aunt: pour voir sa tante."""
     who = subject(d)
     where = destination(d, "go")
     what = Predicate(f"go {where.en}", "aller", where.fr)
-    done = infinitive(predicates.activity(d, who), who)
+    purpose = d.choice((predicates.transitive, predicates.transitive, predicates.study, predicates.play))(d, who)
+    if purpose.lasting:
+        return None
+    done = infinitive(purpose, who)
     what = what.with_tail(f"to {done.en}", f"pour {done.fr}")
     return finish(statement(who, what, d.choice(("past", "near_future", "future"))))
 

@@ -48,7 +48,7 @@ def any_frame_any_tense(d: Draw) -> Pair:
 def short_intransitive(d: Draw) -> Pair:
     """She is sleeping."""
     who = subject(d)
-    what = predicates.intransitive(d, who)
+    what = d.choice((predicates.intransitive, predicates.reflexive))(d, who)
     return finish(statement(who, what, predicates.tense_for(d, what)))
 
 
@@ -378,7 +378,7 @@ def animal_acts(d: Draw) -> Pair:
 
 
 PATTERNS = {
-    transitive_any_tense: 7, any_frame_any_tense: 3, short_intransitive: 1, with_manner: 2, with_past_time: 2,
+    transitive_any_tense: 7, any_frame_any_tense: 3, short_intransitive: 2, with_manner: 2, with_past_time: 2,
     with_future_time: 2, time_first: 1, habit: 1, right_now: 1, frequency: 1, already: 1, not_yet: 1, just_now: 1,
     still: 1, negated: 3, negated_progressive: 1, never: 1, no_longer: 1, not_anyone: 1, not_anything: 1,
     nobody: 1, only: 1, gives_to_someone: 1, plays: 1, speaks: 1, likes: 2, prefers: 1, moves: 2,
