@@ -15,8 +15,6 @@ from transformer_mt.data.vocabulary import BOS_ID, PAD_ID
 
 LENGTH_BITS = 12
 """Lengths above 4095 share a bucket; they cost padding there, never correctness."""
-JITTER = 0.08
-"""Relative noise on lengths, so that epochs group pairs anew; costs about a point of padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +82,15 @@ def plan_epoch(table: PairTable, limit: BatchLimit, seed: int, epoch: int) -> Ep
     """Group the pairs of an epoch into batches of like lengths on both sides, in random order.
 
     Pairs are sorted by target length, within that by source length (rising and falling by turns, so
-    that neighbours stay alike where the target length changes), ties at random; the sorted list is cut
-    where the limit is reached, and the batches are shuffled.
+    that neighbours stay alike where the target length changes), ties at random. The sorted list is cut
+    where the limit is reached, the first time at a random place before it, so that every epoch groups
+    pairs anew; and the batches are shuffled.
     """
     generator = np.random.Generator(np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64)))
     drawn = _draw_pairs(table, seed, epoch)
     pairs = drawn[_bucket_order(table.src_lengths[drawn], table.tgt_lengths[drawn], generator)]
-    starts = _cut(np.maximum(table.src_lengths[pairs], table.tgt_lengths[pairs]), limit)
+    first = int(generator.integers(1, limit.size + 1))
+    starts = _cut(np.maximum(table.src_lengths[pairs], table.tgt_lengths[pairs]), limit, first)
     return EpochPlan(pairs, starts, generator.permutation(len(starts) - 1))
 
 
@@ -110,11 +110,11 @@ def _draw_pairs(table: PairTable, seed: int, epoch: int) -> np.ndarray:
 
 
 def _bucket_order(src_lengths: np.ndarray, tgt_lengths: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Positions sorted by jittered lengths: one sort of 64-bit keys that carry the position in their low bits."""
+    """Positions sorted by lengths: one sort of 64-bit keys that carry the position in their low bits."""
     count, top = len(src_lengths), (1 << LENGTH_BITS) - 1
     index_bits = max(count - 1, 1).bit_length()
     noise_bits = 64 - 2 * LENGTH_BITS - index_bits
-    tgt = np.minimum(_jittered(tgt_lengths, generator), top).astype(np.uint64)
+    tgt = np.minimum(tgt_lengths, top).astype(np.uint64)
     src = np.minimum(src_lengths, top).astype(np.uint64)
     src = np.where(tgt & np.uint64(1), np.uint64(top) - src, src)
     keys = (tgt << np.uint64(64 - LENGTH_BITS)) | (src << np.uint64(64 - 2 * LENGTH_BITS))
@@ -124,21 +124,17 @@ def _bucket_order(src_lengths: np.ndarray, tgt_lengths: np.ndarray, generator: n
     return (keys & np.uint64((1 << index_bits) - 1)).astype(np.int64)
 
 
-def _jittered(lengths: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    noise = generator.random(len(lengths), dtype=np.float32) - 0.5
-    return np.rint(lengths * (1 + JITTER * noise))
-
-
-def _cut(lengths: np.ndarray, limit: BatchLimit) -> np.ndarray:
-    """Start of each batch in a list of pairs of these lengths, and the list's end."""
+def _cut(lengths: np.ndarray, limit: BatchLimit, first: int) -> np.ndarray:
+    """Start of each batch in a list of pairs of these lengths, and its end; the first batch keeps to `first`."""
     if not limit.in_tokens:
-        return np.append(np.arange(0, len(lengths), limit.size), len(lengths))
-    starts, start = [0], 0
+        return np.unique(np.concatenate([[0], np.arange(first, len(lengths), limit.size), [len(lengths)]]))
+    starts, start, size = [0], 0, first
     while start < len(lengths):
-        window = lengths[start : start + max(1, limit.size // max(1, int(lengths[start]) // 2))]
+        window = lengths[start : start + max(1, 2 * size // int(lengths[start]))]
         padded = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
-        start += max(1, int(np.searchsorted(padded, limit.size, side="right")))
+        start += max(1, int(np.searchsorted(padded, size, side="right")))
         starts.append(start)
+        size = limit.size
     return np.array(starts)
 
 
