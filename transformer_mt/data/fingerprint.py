@@ -78,11 +78,11 @@ def fingerprint(
     data: DataConfig,
     tokenizers: TokenizerPair,
     records: Sequence[SourceRecord],
-    left_out: str = "",
+    held_out: str = "",
 ) -> str:
     """The name of the prepared data: equal when contents and all settings that shape it are equal.
 
-    Paths and weights do not enter. `left_out` stands for the sentences that are left out of it.
+    Paths and weights do not enter. `held_out` stands for the sentences whose leaks are counted, or dropped.
     """
     described: dict[str, Any] = {
         "version": FORMAT_VERSION,
@@ -90,7 +90,8 @@ def fingerprint(
         "max_length": data.max_length,
         "languages": [data.src_lang, data.tgt_lang],
         "skip_bad_lines": data.skip_bad_lines,
-        "left_out": left_out,
+        "drop_leaks": data.drop_leaks,
+        "held_out": held_out,
         "sources": [_described(source, record) for source, record in zip(sources, records, strict=True)],
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()

@@ -18,7 +18,7 @@ from transformer_mt.data.pairs import Pair, ReadingNotes, Report
 from transformer_mt.data.prepared import EvaluationCorpus, PreparedCorpus, Row
 from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.data.writing import write_prepared
-from transformer_mt.errors import DataError
+from transformer_mt.errors import DataError, TransformerMTError
 from transformer_mt.files import atomic_directory
 
 
@@ -105,9 +105,13 @@ def prepare(
     weights = [source.weight for source in sources]
     corpus = _cached(directory, weights, records)
     if corpus is None:
-        with atomic_directory(directory) as temporary:
-            encoder = PairEncoder(tokenizers, data.max_length, held_out, data.drop_leaks)
-            write_prepared(temporary, sources, data, encoder)
+        encoder = PairEncoder(tokenizers, data.max_length, held_out, data.drop_leaks)
+        try:
+            with atomic_directory(directory) as temporary:
+                write_prepared(temporary, sources, data, encoder)
+        except TransformerMTError:
+            if not directory.exists():  # else another process prepared the same at the same time, and was first
+                raise
         corpus = PreparedCorpus(directory, weights, records)
     for line in found_lines(corpus.report, [record.name for record in records], corpus.skipped_path):
         report(line)

@@ -30,6 +30,9 @@ MAX_LINE_BYTES = 1 << 16
 TRAINING_THREADS = 4
 """The same on every machine, for the model depends on it: each thread sums its own share of the counts."""
 
+WORTH_THREADS = 512
+"""Fewer lines than this are encoded before threads have started; the ids do not depend on it."""
+
 _RULES = {"nfkc": "nmt_nfkc", "identity": "identity"}
 
 _PROBE = """
@@ -46,8 +49,9 @@ class Tokenizer:
     """One SentencePiece model with the special ids of `vocabulary`; never adds bos or eos.
 
     A literal U+2581 in text and the strings "<s>", "</s>", "<unk>", "<pad>" are text and come back as they
-    were. Under nfkc normalisation blanks are unified, runs of them joined, and those at the ends removed; under
-    identity all of them stay.
+    were. Under identity normalisation with byte fallback every text does. Under nfkc, blanks (also U+2028, NBSP,
+    U+200B and U+FFFD) become one space, runs of them are joined and those at the ends removed, and characters
+    take their compatible form: "\ufb01" is "fi", "\u2047" is "??".
     """
 
     def __init__(self, proto: bytes, name: str = "the tokenizer") -> None:
@@ -93,7 +97,9 @@ class Tokenizer:
 
     def encode(self, lines: Sequence[str], add_eos: bool = False) -> list[list[int]]:
         """The ids of each line, without bos; a blank line may have none."""
-        rows: list[list[int]] = self._model.encode(escape_all(lines), add_eos=add_eos)
+        rows: list[list[int]] = self._model.encode(
+            escape_all(lines), add_eos=add_eos, num_threads=-1 if len(lines) >= WORTH_THREADS else 1
+        )
         return rows
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
