@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-settings.register_profile("transformer_mt", deadline=None)  # a busy machine is slow, not wrong
+# a busy machine is slow, not wrong
+settings.register_profile("transformer_mt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("transformer_mt")
 
 

@@ -10,6 +10,7 @@ import pytest
 from transformer_mt.config.building import SECTIONS
 from transformer_mt.config.loading import parse_config, to_yaml
 from transformer_mt.config.schema import Config, SourceConfig
+from transformer_mt.config.strict_yaml import parse
 from transformer_mt.errors import ConfigError
 
 LIMIT = "training: {max_steps: 1}\n"
@@ -121,6 +122,11 @@ def test_bad_input_is_named_with_place_key_rule_and_value(row: int, text: str, p
     assert problems_of(LIMIT + text) == [f"x.yaml:{problem}"]
 
 
+def test_a_rule_between_sections_names_the_line_of_the_key() -> None:
+    text = "training:\n  max_steps: 1\n  batch_size: 9\n"
+    assert problems_of(text)[0].startswith("x.yaml:3: training.batch_size: must be at least data.max_length (256)")
+
+
 def test_a_device_is_checked_when_it_is_read() -> None:
     text = "training:\n  max_steps: 1\n  device: gpu"
     assert problems_of(text) == ["x.yaml:3: training.device: must be auto, cpu, cuda, cuda:N or mps, got gpu"]
@@ -186,10 +192,13 @@ def test_rules_about_a_value_that_could_not_be_read_wait() -> None:
 
 
 def test_a_flood_of_problems_is_cut_with_a_count() -> None:
+    text = LIMIT + "model:\n" + "".join(f"  key_{n}: 1\n" for n in range(9000))
     start = time.process_time()
-    problems = problems_of(LIMIT + "model:\n" + "".join(f"  key_{n}: 1\n" for n in range(9000)))
+    parse(text, str)
+    parsed = time.process_time()
+    problems = problems_of(text)
     assert len(problems) == 101 and problems[-1] == "x.yaml: and 8900 more problems like these"
-    assert time.process_time() - start < 3.0
+    assert time.process_time() - parsed < 4 * (parsed - start)  # likely keys are not looked for 9,000 times
 
 
 @pytest.mark.parametrize(("value", "lr"), [("1e-4", 1e-4), ("1e4", 1e4), (".5", 0.5), ("3", 3.0), ("1.", 1.0)])

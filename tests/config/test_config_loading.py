@@ -127,7 +127,7 @@ POSITIVE = st.floats(min_value=1e-300, allow_infinity=False)
 SOURCES = st.lists(st.builds(SourceConfig, src=TEXT | TRICKY, tgt=TEXT, weight=POSITIVE), max_size=2)
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(SOURCES, TEXT | TRICKY, POSITIVE, st.integers(0, 2**63 - 1), st.booleans())
 def test_what_is_written_loads_back_equal(
     sources: list[SourceConfig], text: str, number: float, seed: int, flag: bool
@@ -138,9 +138,9 @@ def test_what_is_written_loads_back_equal(
     values["training"].update(seed=seed, max_minutes=number, run_dir=text)
     config = from_dict(values, "values")
     assert config.data.train == tuple(sources) and config.training.run_dir == text
-    assert parse_config(to_yaml(config), "written") == config
+    written = parse_config(to_yaml(config), "written")
+    assert written == config and differences(config, written) == []
     assert from_dict(json.loads(json.dumps(to_dict(config))), "stored") == config
-    assert differences(config, parse_config(to_yaml(config), "written")) == []
 
 
 def to_dict_of(source: SourceConfig) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from transformer_mt.config.strict_yaml import (
     Scalar,
     Unusable,
     parse,
-    resolve,
     shorten,
 )
 from transformer_mt.errors import ConfigError, DataError
@@ -187,9 +186,9 @@ def written(value: Any) -> str:
 
 
 def _written_text(text: str) -> str:
-    """Unquoted when every YAML reader takes it for the same text."""
+    """Unquoted when readers of every YAML version take it for the same text."""
     is_plain = text.isascii() and text.replace("/", "a").replace("_", "a").replace(".", "a").replace("-", "a").isalnum()
-    if is_plain and text[0].isalpha() and resolve(text) == text and yaml.safe_load(text) == text:
+    if is_plain and text[0].isalpha() and yaml.safe_load(text) == text:
         return text
     return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10**9)).rstrip("\n")
 
