@@ -21,3 +21,13 @@ def shared_data() -> Path:
     if not directory.is_dir():
         pytest.skip(f"needs the data in {directory}; TRANSFORMER_MT_SHARED names another place for shared/")
     return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run directory of a translator that is trained once for all tests; not to be changed."""
+    from tests import tiny
+
+    folder = tmp_path_factory.mktemp("tiny")
+    assert tiny.train(tiny.write_config(folder)) == 0
+    return folder / "run"

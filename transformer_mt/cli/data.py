@@ -16,10 +16,11 @@ def add_parser(commands: Any) -> None:
         "synthesize",
         help="write the embedded English-French corpus as plain files",
         description="Write train, val and test .en and .fr, made by a bilingual grammar: a pure function of the seed.",
-        epilog="example:\n  transformer-mt data synthesize data/synthetic",
+        epilog="example:\n  transformer-mt data synthesize",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    synthesize.add_argument("directory", type=Path, help="where the six files go")
+    where = Path("data/synthetic")
+    synthesize.add_argument("directory", type=Path, nargs="?", default=where, help=f"where files go (default: {where})")
     synthesize.add_argument("--seed", type=int, default=1, help="another seed makes another corpus (default: 1)")
     synthesize.add_argument("--train", type=int, default=30_000, metavar="N", help="training pairs (default: 30000)")
     synthesize.add_argument("--validation", type=int, default=1_000, metavar="N", help="(default: 1000)")

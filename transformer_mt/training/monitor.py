@@ -268,11 +268,11 @@ def _step_of(line: bytes) -> float:
 
 
 def _summary(record: dict[str, Any]) -> str:
-    lr = f"{record['lr']:.1e}".replace("e-0", "e-")
     speed = record["tokens_per_second"]
+    told_speed = f"{speed / 1000:.1f}k" if speed >= 1000 else f"{speed:.0f}"
     return (
         f"loss {_number(record['loss'], '.3f')}  ppl {_number(record['perplexity'], '.1f')}  "
-        f"{f'{speed / 1000:.1f}k' if speed >= 1000 else f'{speed:.0f}'} tok/s  lr {lr}  pad {record['padding']:.0%}"
+        f"{told_speed} tok/s  lr {record['lr']:.2g}  pad {record['padding']:.0%}"
     )
 
 

@@ -48,7 +48,7 @@ class RunDirectory:
         Raises TrainingError when another process trains in it, when it holds something else, or when it
         was made with another configuration (unless `override`); nothing in it is changed then.
         """
-        self._check_content()
+        self.check(config, override)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / ".lock").open("a+")
@@ -56,11 +56,16 @@ class RunDirectory:
             raise write_problem(self.path, error) from error
         with lock:
             self._take(lock.fileno())
-            self._check_config(config, override)
+            self.check(config, override)  # again: another process may have been before us
             with atomic_file(self.config) as file:
                 file.write(to_yaml(config).encode())
             sweep(self.checkpoints)
             yield
+
+    def check(self, config: Config, override: bool) -> None:
+        """Raise TrainingError when this directory cannot serve a training with `config`; changes nothing."""
+        self._check_content()
+        self._check_config(config, override)
 
     def _check_content(self) -> None:
         if self.path.exists() and not self.path.is_dir():

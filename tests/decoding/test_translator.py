@@ -1,0 +1,142 @@
+"""Lines in, lines out: the contract that holds whatever the input."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from transformer_mt.bundle import load_bundle
+from transformer_mt.data.batching import pad_rows
+from transformer_mt.data.vocabulary import BOS_ID, EOS_ID
+from transformer_mt.decoding.search import Sampling, SearchSettings, beam_search
+from transformer_mt.decoding.step import ModelStep
+from transformer_mt.decoding.translator import LINE_BREAKS, Translator
+from transformer_mt.model.transformer import Transformer
+
+
+class FullStep:
+    """The model's distribution from the whole prefix each time, without caches: the cached step's oracle."""
+
+    def __init__(self, model: Transformer, src: Tensor) -> None:
+        self.model = model
+        self.src_mask = model.source_mask(src)
+        self.memory = model.encode(src)
+        self.prefix: Tensor | None = None
+
+    def step(self, tokens: Tensor) -> Tensor:
+        newest = tokens.unsqueeze(-1)
+        self.prefix = newest if self.prefix is None else torch.cat([self.prefix, newest], dim=-1)  # (B, K, t)
+        memory, mask = (x.repeat_interleave(tokens.shape[1], dim=0) for x in (self.memory, self.src_mask))
+        hidden = self.model.decode(self.prefix.flatten(0, 1), memory, mask)[:, -1]  # (B * K, D)
+        return self.model.project(hidden).log_softmax(-1).unflatten(0, tokens.shape)
+
+    def reorder(self, parents: Tensor) -> None:
+        assert self.prefix is not None
+        self.prefix = self.prefix.gather(1, parents.unsqueeze(-1).expand_as(self.prefix))
+
+    def select(self, rows: Tensor) -> None:
+        assert self.prefix is not None
+        self.memory, self.src_mask, self.prefix = self.memory[rows], self.src_mask[rows], self.prefix[rows]
+
+
+@pytest.fixture(scope="module")
+def translator(tiny_run: Path) -> Translator:
+    return Translator.load(tiny_run, threads=1)
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_cached_search_equals_search_without_caches(tiny_run: Path, beam_size: int) -> None:
+    bundle = load_bundle(tiny_run)
+    lines = (tiny_run.parent / "test.en").read_text().splitlines()[:12]
+    rows = [[*ids, EOS_ID] for ids in bundle.tokenizers.src.encode(lines)]
+    src = torch.from_numpy(pad_rows(rows))
+    limits = torch.tensor([2 * len(row) + 5 for row in rows])
+    wanted = SearchSettings(beam_size=beam_size, length_penalty=1.0, bos_id=BOS_ID, eos_id=EOS_ID, n_best=beam_size)
+    with torch.inference_mode():
+        cached = beam_search(ModelStep(bundle.model, src), limits, wanted)
+        full = beam_search(FullStep(bundle.model, src), limits, wanted)
+    assert [[one.tokens for one in row] for row in cached] == [[one.tokens for one in row] for row in full]
+    for row, other in zip(cached, full, strict=True):
+        assert [one.score for one in row] == pytest.approx([one.score for one in other], abs=1e-5)
+
+
+NASTY = [
+    "", " ", "\t", "the cat", "\u2028", "a\u2028b", "a\x0bb", "a\x85b", "\ud800", "\x00", "😀" * 50, "e\u0301" * 200,
+    "\u202e the cat", "▁", "<s> </s> <unk> <pad>", "word " * 500, "x" * 3000, "1 2 3", "\u200b", "the dog sees a cat. " * 30,
+]  # fmt: skip
+
+
+def test_every_nasty_line_has_one_answer_without_line_breaks(translator: Translator) -> None:
+    answers = translator.translate(NASTY)
+    assert len(answers) == len(NASTY)
+    assert not any(LINE_BREAKS.search(answer) for answer in answers)
+    assert answers[:3] == ["", " ", "\t"]
+
+
+@settings(max_examples=25)
+@given(st.lists(st.text(max_size=30), max_size=6))
+def test_as_many_lines_come_out_as_go_in(translator: Translator, lines: list[str]) -> None:
+    answers = list(translator.stream(lines))
+    assert len(answers) == len(lines)
+    for line, answer in zip(lines, answers, strict=True):
+        assert bool(line.strip()) or not answer.flags
+        answer.text.encode()  # no lone surrogate can have come through
+
+
+def test_flags_name_what_happened(translator: Translator) -> None:
+    flags = {line: answer.flags for line, answer in zip(NASTY, translator.stream(NASTY), strict=True)}
+    assert flags[""] == ()
+    assert "split" in flags["the dog sees a cat. " * 30]
+    assert "replaced" in flags["\ud800"]
+    assert "split" not in flags["the cat"]
+
+
+def test_a_line_is_translated_alike_alone_and_in_any_company(translator: Translator, tiny_run: Path) -> None:
+    lines = (tiny_run.parent / "test.en").read_text().splitlines()
+    together = translator.translate(lines)
+    assert [translator.translate([line])[0] for line in lines] == together
+    assert translator.translate(lines[::-1]) == together[::-1]
+
+
+def test_a_split_line_is_the_translation_of_its_parts(translator: Translator) -> None:
+    part = "the old dog likes the bird."
+    limit = translator.max_source_pieces
+    count = limit // len(translator.tokenizers.src.encode([part + " "])[0])
+    line = " ".join([part] * (3 * count))
+    (answer,) = translator.stream([line])
+    expected = translator.translate([" ".join([part] * count)])[0]
+    assert answer.text == " ".join([expected] * 3)
+    assert "split" in answer.flags
+
+
+def test_alternatives_begin_with_the_translation(translator: Translator) -> None:
+    plain = translator.translate(["the small cat sees the house"])[0]
+    (answer,) = translator.stream(["the small cat sees the house"], n_best=2)
+    assert answer.text == plain == answer.alternatives[0][0]
+    assert len(answer.alternatives) == 2
+    assert answer.alternatives[0][1] >= answer.alternatives[1][1]
+
+
+def test_the_same_seed_draws_the_same_translation(translator: Translator) -> None:
+    lines = ["the cat sees the dog", "the old house"] * 3
+    draws = [[a.text for a in translator.stream(lines, sampling=Sampling(seed=seed))] for seed in (1, 1, 2)]
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_lines_stream_through_a_window_at_a_time(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transformer_mt.decoding.translator.WINDOW", 4)
+    taken = 0
+
+    def lines():  # type: ignore[no-untyped-def]
+        nonlocal taken
+        for _ in range(100):
+            taken += 1
+            yield "the cat"
+
+    answers = translator.stream(lines())
+    next(answers)
+    assert taken == 4
+    assert len(list(answers)) == 99

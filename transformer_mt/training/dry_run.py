@@ -1,0 +1,111 @@
+"""Everything that can be wrong with a training, found in seconds: configuration, data, memory, disk."""
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from transformer_mt.config.schema import Config, SourceConfig
+from transformer_mt.data.batching import Batch
+from transformer_mt.data.corpus import read_pairs
+from transformer_mt.data.pairs import Pair
+from transformer_mt.data.tokenizer import TokenizerPair
+from transformer_mt.data.vocabulary import BOS_ID, EOS_ID, PAD_ID
+from transformer_mt.device import autocast, resolve_device, resolve_precision, set_threads
+from transformer_mt.errors import DataError, TrainingError
+from transformer_mt.files import free_bytes
+from transformer_mt.model.transformer import Transformer
+from transformer_mt.training.loss import smoothed_cross_entropy
+from transformer_mt.training.optimizer import make_optimizer
+from transformer_mt.training.run_directory import RunDirectory
+
+NUM_LOOKED_AT = 2000
+"""Pairs read of each source; the rest is read when the training starts."""
+
+
+def dry_run(config: Config, report: Callable[[str], None]) -> None:
+    """Check and report; raises TransformerMTError for the first thing that would stop the training."""
+    device = resolve_device(config.training.device)
+    precision = resolve_precision(config.training.precision, device)
+    threads = set_threads(config.training.threads)
+    RunDirectory(Path(config.training.run_dir)).check(config, override=False)
+    for split in ("train", "validation", "test"):
+        _look_at_sources(split, getattr(config.data, split), config, report)
+    if not config.data.train:
+        raise DataError("data.train: names no source of sentence pairs")
+    sizes = _vocabulary_sizes(config)
+    model = Transformer(config.model, *sizes, PAD_ID).to(device)
+    report(f"model: {model.num_parameters():,} parameters, vocabularies of {sizes[0]:,} and {sizes[1]:,} pieces")
+    seconds = _try_worst_batch(config, model, precision)
+    report(f"worst batch: forward, backward and update took {seconds:.1f} s in {precision} on {device}, {threads} threads")
+    _check_disk(config, model, report)
+    report("the dry run found nothing wrong; the same command without --dry-run trains")
+
+
+def _look_at_sources(
+    split: str, sources: Sequence[SourceConfig], config: Config, report: Callable[[str], None]
+) -> None:
+    for source in sources:
+        pairs = list(islice(read_pairs(source, config.data, report), NUM_LOOKED_AT))
+        if not any(pair.src.strip() and pair.tgt.strip() for pair in pairs):
+            raise DataError(f"data.{split}: the first {len(pairs)} pairs of a source are blank")
+        report(f"data.{split}: {_example(pairs)}")
+
+
+def _example(pairs: Sequence[Pair]) -> str:
+    shown = next(pair for pair in pairs if pair.src.strip() and pair.tgt.strip())
+    return f"{len(pairs)} pairs looked at, for example {shown.src[:60]!r} -> {shown.tgt[:60]!r}"
+
+
+def _vocabulary_sizes(config: Config) -> tuple[int, int]:
+    """Those of the run's tokenizers if it has them, else what the configuration asks for."""
+    directory = RunDirectory(Path(config.training.run_dir)).tokenizer
+    if directory.is_dir():
+        pair = TokenizerPair.load(directory)
+        return pair.src.vocab_size, pair.tgt.vocab_size
+    return config.tokenizer.vocab_size, config.tokenizer.vocab_size
+
+
+def _try_worst_batch(config: Config, model: Transformer, precision: str) -> float:
+    """Make one update from the largest batch that the limits allow; returns seconds.
+
+    Raises TrainingError naming its shape and the key to change when memory does not hold it.
+    """
+    length, limits = config.data.max_length, config.training
+    rows = limits.batch_size if limits.batch_unit == "sentences" else max(1, limits.batch_size // length)
+    device = next(model.parameters()).device
+    batch = _full_batch(rows, length, min(_vocabulary_sizes(config))).to(device)
+    started = time.perf_counter()
+    try:
+        with autocast(device, precision):
+            logits = model(batch.src, batch.tgt_in).flatten(0, 1)
+        smoothed_cross_entropy(logits, batch.tgt_out.flatten(), limits.label_smoothing)[0].backward()
+        make_optimizer(model, config.optimizer).step()
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise TrainingError(
+            f"training.batch_size: {limits.batch_size} {limits.batch_unit} do not fit in memory ({rows} pairs of {length} "
+            "tokens were tried); lower it and raise training.accumulation_steps, or lower data.max_length"
+        ) from error
+    return time.perf_counter() - started
+
+
+def _full_batch(rows: int, length: int, vocab_size: int) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(EOS_ID + 1, vocab_size, (rows, length), generator=generator)
+    ids[:, -1] = EOS_ID
+    tgt_in = torch.cat([torch.full((rows, 1), BOS_ID), ids[:, :-1]], dim=1)
+    return Batch(ids, tgt_in, ids, rows * length, rows * length)
+
+
+def _check_disk(config: Config, model: Transformer, report: Callable[[str], None]) -> None:
+    copies = 3 + (config.training.ema_decay > 0)
+    needed = 4 * copies * model.num_parameters() * (config.checkpoint.keep_last + 1) + 4 * model.num_parameters()
+    free = free_bytes(Path(config.training.run_dir).resolve())
+    if free < needed:
+        raise TrainingError(
+            f"training.run_dir: {needed / 1e6:.0f} MB are needed for checkpoints and bundle, {free / 1e6:.0f} MB are free; "
+            "make room, or lower checkpoint.keep_last"
+        )
+    report(f"disk: up to {needed / 1e6:.0f} MB for checkpoints and bundle, {free / 1e6:.0f} MB are free")
