@@ -101,7 +101,7 @@ def test_elsewhere_than_on_a_terminal_there_are_plain_lines(tmp_path: Path) -> N
     assert "\r" not in told and ESCAPE not in told
     lines = told.splitlines()
     assert lines[0] == "29,000 pairs"
-    for part in ("step 100", "loss 2.500", "ppl 12.2", "11.3k tok/s", "lr 7.0e-4", "pad 5%", "left"):
+    for part in ("step 100", "loss 2.500", "ppl 12.2", "11.3k tok/s", "lr 0.0007", "pad 5%", "left"):
         assert part in lines[1]
     assert "BLEU 41.23" in lines[2] and "(best so far)" in lines[2]
     assert [line.split(maxsplit=1)[1] for line in lines[3:6]] == ["a cat", "un chat", "un petit chat"]
@@ -122,7 +122,7 @@ def test_a_terminal_has_a_bar_that_messages_do_not_break(tmp_path: Path) -> None
     lines = [line for line in screen_of(output) if line]
     assert lines[:3] == ["before the bar", "one", "two"]
     assert len(lines) == 4 and lines[3].startswith("100%|")
-    for part in ("step 200", "loss 2.500", "ppl 12.2", "11.3k tok/s", "lr 7.0e-4", "pad 5%", "left"):
+    for part in ("step 200", "loss 2.500", "ppl 12.2", "11.3k tok/s", "lr 0.0007", "pad 5%", "left"):
         assert part in lines[3]
     assert " 50%|" in output
 
