@@ -11,16 +11,16 @@ from transformer_mt.model.transformer import Embedding, Transformer
 
 
 class Block(NamedTuple):
-    """One row: `parameters` in each of `count` equal copies; 0 where a matrix belongs to a row above."""
+    """One row: `parameters` in each of `copies` equal ones; 0 where a matrix belongs to a row above."""
 
     name: str
     shape: str
     parameters: int
-    count: int
+    copies: int
 
     @property
     def total(self) -> int:
-        return self.parameters * self.count
+        return self.parameters * self.copies
 
 
 def blocks(config: ModelConfig, src_vocab_size: int, tgt_vocab_size: int) -> list[Block]:
@@ -41,7 +41,7 @@ def summarise(config: ModelConfig, src_vocab_size: int, tgt_vocab_size: int) -> 
     """The blocks as a table, with the total in its last line."""
     rows = blocks(config, src_vocab_size, tgt_vocab_size)
     cells = [("block", "shape", "each", "copies", "parameters")]
-    cells += [(row.name, row.shape, f"{row.parameters:,}", str(row.count), f"{row.total:,}") for row in rows]
+    cells += [(row.name, row.shape, f"{row.parameters:,}", str(row.copies), f"{row.total:,}") for row in rows]
     cells.append(("total", "", "", "", f"{sum(row.total for row in rows):,}"))
     widths = [max(len(line[column]) for line in cells) for column in range(5)]
     lines = [
@@ -76,7 +76,7 @@ def _column(side: str, rows: list[Block]) -> Iterator[str]:
     """The nodes of one side, those of its repeated layers in a frame."""
     repeated = [row for row in rows if row.name.startswith(side) and "final" not in row.name]
     yield from (f"    {_node(row)}" for row in rows if row not in repeated)
-    yield f'    subgraph {side}["{side} layer, {repeated[0].count} times"]'
+    yield f'    subgraph {side}["{side} layer, {repeated[0].copies} times"]'
     yield from (f"        {_node(row)}" for row in repeated)
     yield "    end"
 

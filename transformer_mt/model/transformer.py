@@ -6,6 +6,7 @@ H heads, E = D / H. Masks: True = may attend.
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -111,7 +112,7 @@ class Transformer(nn.Module):
 
     def decoder_memory(self, memory: Tensor) -> list[KeysAndValues]:
         """Each decoder layer's cross-attention keys and values (B, H, S, E) of memory (B, S, D)."""
-        return [layer.cross_attention.memory_heads(memory) for layer in self.decoder.layers]
+        return [layer.cross_attention.memory_heads(memory) for layer in self._decoder_layers()]
 
     def new_cache(self) -> DecoderCache:
         """An empty cache for `step`."""
@@ -127,7 +128,7 @@ class Transformer(nn.Module):
         """
         x = self.tgt_embedding(tokens.unsqueeze(-1), position).squeeze(-2)  # (B, K, D)
         turn = self._rotation(position, position + 1, tokens.device)
-        for index, (layer, heads) in enumerate(zip(self.decoder.layers, cross_kv, strict=True)):
+        for index, (layer, heads) in enumerate(zip(self._decoder_layers(), cross_kv, strict=True)):
             x = layer.step(x, Past(cache, index, position, turn), heads, src_mask)
         return self.decoder.norm(x)  # type: ignore[no-any-return]
 
@@ -139,6 +140,9 @@ class Transformer(nn.Module):
     def num_parameters(self) -> int:
         """Count of the weights, shared ones once."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+    def _decoder_layers(self) -> list[DecoderLayer]:
+        return cast(list[DecoderLayer], list(self.decoder.layers))
 
     def _rotation(self, start: int, end: int, device: torch.device) -> Rotation | None:
         if self.config.positions != "rotary":
