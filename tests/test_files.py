@@ -91,6 +91,8 @@ def test_utf16_is_guessed_and_then_read_with_its_blank_lines(tmp_path: Path, enc
     with pytest.raises(DataError, match=f"set `encoding: {encoding}`"):
         list(read_lines(path))
     assert list(read_lines(path, encoding)) == ["un été", "", "Ċdeux", "trois"]
+    path.write_bytes(("" if encoding == "utf-16" else "\ufeff").encode(encoding) + text.encode(encoding))
+    assert list(read_lines(path, encoding))[0] == "un été"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match=f"is not valid {encoding}"):
         list(read_lines(path, encoding))

@@ -123,7 +123,7 @@ def test_nul_and_lone_surrogates_become_replacement_characters_and_are_counted(t
     pairs = read(SourceConfig(path=str(path)), report=told.append)
     assert [pair[1:] for pair in pairs] == [("a\ufffdb\ufffd", "\U0001f600 é"), (" ", "x")]
     assert len(told) == 1 and str(path) in told[0]
-    assert read_file(tmp_path / "a.tsv", "a\x00b\tc\rd\n") == [("a\ufffdb", "c d")]
+    assert read_file(tmp_path / "a.tsv", "a\x00b\tx\ny\tc\rd\n") == [("a\ufffdb", "x"), ("y", "c d")]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import sentencepiece
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from transformer_mt.config.schema import TokenizerConfig
@@ -58,6 +58,10 @@ def test_special_ids_are_fixed_in_every_model_type(model_type: str, vocab_size: 
 
 @settings(max_examples=150)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("▁\ue581 <s>/01"), max_size=30))
+@example(text="\ue581")
+@example(text="\ue5811\ue5810▁0")
+@example(text="  two  blanks  ")
+@example(text="\t\u2028\ufffd\x00\u202f!")
 def test_identity_is_lossless(identity: Tokenizer, text: str) -> None:
     ids = identity.encode([text])
     assert identity.decode(ids) == [text]
