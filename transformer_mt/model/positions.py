@@ -32,8 +32,9 @@ def rotation(positions: Tensor, head_width: int) -> Rotation:
 
 
 def _angles(positions: Tensor, width: int) -> Tensor:
-    frequencies = 10000.0 ** (torch.arange(0, width, 2, device=positions.device, dtype=torch.float64) / -width)
-    return (positions.double().unsqueeze(-1) * frequencies).float()  # (T, width / 2)
+    wide = torch.float32 if positions.device.type == "mps" else torch.float64  # which mps does not have
+    frequencies = 10000.0 ** (torch.arange(0, width, 2, device=positions.device, dtype=wide) / -width)
+    return (positions.to(wide).unsqueeze(-1) * frequencies).float()  # (T, width / 2)
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
