@@ -1,6 +1,7 @@
 """The embedded corpus: French and English forms against hand-written tables, and the promises of the splits."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -66,7 +67,8 @@ blanc f blanche; cher f chère; frais f fraîche; gentil f gentille; bon f bonne
 original mp originaux;
 travailleur f travailleuse; marron fp marron; rouge f rouge; naïf f naïve; bleu mp bleus; gris mp gris;
 public f publique;
-doux f douce; sec f sèche; léger f légère; jaloux f jalouse; malin f maligne; long f longue; fatigué fp fatiguées
+doux f douce; sec f sèche; léger f légère; jaloux f jalouse; malin f maligne; long f longue; violet f violette;
+violet mp violets; fatigué fp fatiguées
 """
 
 ENGLISH_FORMS = """
@@ -185,6 +187,21 @@ def test_known_sentences() -> None:
     assert [grammar.finish(grammar.statement(*known)) for known in KNOWN] == KNOWN_SENTENCES
 
 
+def test_a_negated_verb_reaches_into_the_infinitive_after_it() -> None:
+    car = grammar.indefinite(grammar.core(lexicon.nouns()["car"][0]))
+    bread = grammar.partitive(grammar.core(lexicon.nouns()["bread"][0]))
+    for thing, en, fr in ((car, "sell a car", "vendre de voiture"), (bread, "sell any bread", "vendre de pain")):
+        sell = grammar.Predicate(
+            f"sell {thing.en}", "vendre", thing.fr, thing.en_negated and f"sell {thing.en_negated}", thing.fr_negated
+        )
+        assert grammar.infinitive(sell.under_negation(), grammar.ME) == (en, fr)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("go to Rome", "been to Rome"), ("go home", "gone home")])
+def test_one_who_went_and_came_back_has_been_there(name: str, expected: str) -> None:
+    assert english.experienced(name) == expected
+
+
 def test_inversion_puts_a_t_between_vowels() -> None:
     sing = grammar.Predicate("sing", "chanter")
     assert grammar.inverted(grammar.SHE, sing, "present") == "chante-t-elle"
@@ -296,6 +313,31 @@ def test_no_contraction_is_missed(everything: list[Sentence]) -> None:
 def test_english_articles_fit_their_word(everything: list[Sentence]) -> None:
     for en in (sentence.pair[0] for sentence in everything):
         assert not re.search(r"\b[Aa] (?:[aeio]|u(?!ni|se))|\b[Aa]n [bcdfgjklmnpqrstvwxz]|\ban uni", en), en
+
+
+def test_one_called_by_name_is_tu_throughout(everything: list[Sentence]) -> None:
+    for sentence in everything:
+        if sentence.pattern in ("familiar", "order_by_name", "thanks_for", "set_phrase") and "," in sentence.pair[1]:
+            assert not re.search(r"(?<!-)\b(?:vous|votre|vos)\b", sentence.pair[1].lower()), sentence.pair
+
+
+def test_nobody_does_to_themselves_what_takes_another(everything: list[Sentence]) -> None:
+    selves = {"I": "me|us", "We": "me|us", "You": "you"}
+    for sentence in everything:
+        who, _, rest = sentence.pair[0].partition(" ")
+        if who in selves and sentence.pattern in ("direct_pronoun", "indirect_pronoun", "gives_me", "wants_pronoun"):
+            assert not re.search(rf"\b(?:{selves[who]})\b", rest), sentence.pair
+
+
+def test_what_takes_no_time_is_never_going_on(everything: list[Sentence]) -> None:
+    going_on = re.compile(r"\b(?:am|is|are|was|were|'m|'re)\b.* (?:losing|finding|forgetting|receiving|recognizing)\b")
+    for en in (sentence.pair[0] for sentence in everything):
+        assert not going_on.search(en), en
+
+
+def test_every_word_is_trained_several_times(splits: dict[str, list[Sentence]]) -> None:
+    counts = Counter(lemma for member in splits["train"] for lemma in set(member.lemmas))
+    assert min(counts.values()) >= 5, counts.most_common()[-3:]
 
 
 def test_asking_for_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,8 @@ class Draw:
         self.rng = rng
         self.lemmas: list[str] = []
         self.combinations: list[tuple[str, str]] = []
+        self.you = YOU
+        """Who you is in this sentence: vous, or the tu of someone called by name."""
 
     def chance(self, probability: float) -> bool:
         """True that often."""
@@ -106,7 +108,7 @@ def number_of(d: Draw, part: grammar.Core) -> NounPhrase:
 def relative_of(d: Draw, owner: NounPhrase | None = None, noun: Noun | None = None) -> NounPhrase:
     """Someone's relative: of the owner mostly, or my brother."""
     noun = noun or d.noun("family")
-    whose = owner if owner is not None and d.chance(0.7) else d.choice((ME, ME, YOU, HE, SHE, WE, THEY))
+    whose = owner if owner is not None and d.chance(0.7) else d.choice((ME, ME, d.you, HE, SHE, WE, THEY))
     return grammar.owned(grammar.core(noun), whose)
 
 
@@ -158,7 +160,7 @@ def state(d: Draw, of: NounPhrase) -> Pair:
 
 def trait(d: Draw, of: NounPhrase) -> tuple[Adjective, str]:
     """A person's nature, in agreement; young and tall do here as well."""
-    found = d.word(lexicon.adjectives()["P"])
+    found = d.word([item for item in lexicon.adjectives()["P"] if item.en != "foreign"])
     d.combine("trait", f"{of.en} {found.en}")
     return found, adjective(found.fr, of.gender, of.plural)
 
@@ -173,8 +175,13 @@ def whereabouts(d: Draw, verb: str) -> Pair:
     return _where(d, verb, "at", "in")
 
 
-def _where(d: Draw, verb: str, at: str, inside: str) -> Pair:
-    die = d.rng.random()
+def destination_abroad(d: Draw, verb: str) -> Pair:
+    """A destination that is no public place."""
+    return _where(d, verb, "to", "to", 0.5 + d.rng.random() / 2)
+
+
+def _where(d: Draw, verb: str, at: str, inside: str, die: float = -1.0) -> Pair:
+    die = die if die >= 0 else d.rng.random()
     if die < 0.5:
         place = d.noun("place")
         d.combine(verb, place.en)

@@ -103,6 +103,11 @@ def past_participle(phrase: str) -> str:
     return _head(phrase, "done")
 
 
+def experienced(phrase: str) -> str:
+    """As past_participle, but one who has gone and come back has been: go to Rome → been to Rome."""
+    return re.sub("^gone to ", "been to ", past_participle(phrase))
+
+
 def _head(phrase: str, form: Literal["s", "past", "done", "ing"]) -> str:
     verb, space, rest = phrase.partition(" ")
     return inflect(verb, form) + space + rest

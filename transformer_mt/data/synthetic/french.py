@@ -71,7 +71,7 @@ FEMININE = dict(
         "beau=belle nouveau=nouvelle vieux=vieille blanc=blanche frais=fraîche sec=sèche doux=douce roux=rousse "
         "jaloux=jalouse gentil=gentille long=longue public=publique malin=maligne bas=basse gros=grosse "
         "épais=épaisse inquiet=inquiète discret=discrète complet=complète secret=secrète bon=bonne favori=favorite "
-        "fou=folle travailleur=travailleuse menteur=menteuse gras=grasse grec=grecque franc=franche"
+        "violet=violette fou=folle travailleur=travailleuse menteur=menteuse gras=grasse grec=grecque franc=franche"
     ).split()
 )
 INVARIABLE = frozenset(

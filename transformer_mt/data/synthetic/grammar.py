@@ -62,6 +62,7 @@ class Predicate:
     object_agreement: tuple[Gender, bool] | None = None
     stative: bool = False
     lasting: bool = False
+    punctual: bool = False
     agrees_with_subject: bool = True
 
     def with_tail(self, en: str, fr: str) -> "Predicate":
@@ -73,6 +74,10 @@ class Predicate:
             en_negated=_words(self.en_negated, en) if self.en_negated else "",
             fr_negated=_words(self.fr_negated, fr) if self.fr_negated else "",
         )
+
+    def under_negation(self) -> "Predicate":
+        """As it stands after another verb that is negated: cannot buy any bread, ne peut pas acheter de pain."""
+        return replace(self, en=self.en_negated or self.en, fr_tail=self.fr_negated or self.fr_tail)
 
 
 ME = NounPhrase("I", "je", person=0, is_pronoun=True)

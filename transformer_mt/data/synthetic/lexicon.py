@@ -9,10 +9,10 @@ from transformer_mt.data.synthetic.french import Gender
 
 # The groups of adjectives (see lexicon_words) that go with each class of nouns
 ADJECTIVE_GROUPS = {
-    "person": "P", "profession": "P", "animal": "V", "wild": "V", "fruit": "F", "dish": "F", "food": "F", "drink": "D",
-    "writing": "W", "reading": "W", "thing": "T", "dishware": "T", "jewelry": "T", "clothes": "C", "vehicle": "T",
-    "furniture": "T", "housepart": "T", "room": "L", "place": "L", "building": "L", "settlement": "L", "nature": "N",
-    "abstract": "A", "screen": "E", "event": "E",
+    "person": "P", "profession": "P", "animal": "V", "wild": "X", "fruit": "G", "dish": "F", "food": "B", "drink": "D",
+    "writing": "W", "reading": "W", "thing": "T", "dishware": "T", "jewelry": "J", "clothes": "C", "vehicle": "K",
+    "furniture": "U", "housepart": "U", "room": "R", "place": "L", "building": "L", "settlement": "L", "nature": "N",
+    "way": "Y", "abstract": "A", "screen": "E", "event": "E",
 }  # fmt: skip
 MASS_CLASSES = frozenset(("food", "drink", "ingredient", "mass"))
 COLORS = frozenset(("red", "green", "blue", "white", "black", "yellow", "gray", "brown", "pink", "purple"))
@@ -50,10 +50,14 @@ class Adjective(Term):
 
 @dataclass(frozen=True)
 class Verb(Term):
-    """A verb; stative ones have no progressive, lasting ones have an imparfait for an English simple past."""
+    """A verb; stative ones have no progressive, lasting ones have an imparfait for an English simple past.
+
+    What a punctual one says takes no time: it is not said to be going on (no: he was losing his key).
+    """
 
     stative: bool
     lasting: bool
+    punctual: bool
     objects: tuple[Noun, ...] = ()
     place: str = ""
 
@@ -111,11 +115,13 @@ def verbs_among(name: str, wanted: Collection[str]) -> tuple[Verb, ...]:
 
 def _verb(en: str, rest: str) -> Verb:
     fr, colon, takes = rest.partition(":")
-    stative, lasting = en.endswith(("!", "~")), en.endswith("~")
+    stative, lasting, punctual = en.endswith(("!", "~")), en.endswith("~"), en.endswith("^")
     if not colon or takes.strip() in ("to", "from", "at", "none"):
-        return Verb(en.rstrip("!~"), fr, stative, lasting, place=takes.strip())
-    objects = dict.fromkeys(noun for name in takes.split() for noun in nouns()[name])
-    return Verb(en.rstrip("!~"), fr, stative, lasting, tuple(objects))
+        return Verb(en.rstrip("!~^"), fr, stative, lasting, punctual, place=takes.strip())
+    unwanted = {noun for name in takes.split() if name[0] == "-" for noun in nouns()[name[1:]]}
+    objects = dict.fromkeys(noun for name in takes.split() if name[0] != "-" for noun in nouns()[name])
+    kept = tuple(noun for noun in objects if noun not in unwanted)
+    return Verb(en.rstrip("!~^"), fr, stative, lasting, punctual, kept)
 
 
 @lru_cache(maxsize=1)

@@ -1,5 +1,6 @@
 """The verbs: English = French : what they take. A ! marks verbs without a progressive, a ~ those whose
-English simple past is an imparfait as well (I knew: je savais)."""
+English simple past is an imparfait as well (I knew: je savais), a ^ those that take no time and so are never said to
+be going on (find, lose). A - leaves a noun out."""
 
 # Transitive verbs and the noun classes of their objects
 TRANSITIVE = """
@@ -22,9 +23,9 @@ listen to=écouter: family person profession sound
 hear!=entendre: family person animal sound transport
 love~=aimer: family
 know~=connaître: family person profession settlement sound
-find=trouver: thing dishware jewelry clothes
-look for=chercher: family person profession animal thing jewelry clothes place
-lose=perdre: thing jewelry clothes
+find^=trouver: thing dishware jewelry clothes
+look for=chercher: family person profession animal thing jewelry clothes place -beach
+lose^=perdre: thing jewelry clothes
 wait for=attendre: family person profession transport
 meet=rencontrer: family person profession
 help=aider: family person profession
@@ -35,9 +36,9 @@ open=ouvrir: housepart
 close=fermer: housepart
 clean=nettoyer: room furniture surface dishware
 repair=réparer: vehicle furniture housepart surface
-break=casser: dishware
+break^=casser: dishware
 wear=porter: clothes
-carry=porter: furniture thing
+carry=porter: furniture bag suitcase box basket bucket ladder flag umbrella bottle
 take=prendre: transport thing
 put on=mettre: clothes
 drive=conduire: vehicle
@@ -45,14 +46,14 @@ build=construire: building
 draw=dessiner: animal wild nature building
 paint=peindre: housepart surface furniture
 choose=choisir: thing clothes jewelry dish reading
-receive=recevoir: writing
-forget=oublier: thing clothes abstract
-understand!=comprendre: abstract
+receive^=recevoir: writing
+forget^=oublier: thing clothes idea question answer word rule lesson title subject
+understand!=comprendre: abstract -title
 explain=expliquer: abstract
-accept=accepter: idea plan decision answer explanation choice proposal project method
-use=utiliser: thing dishware
+accept^=accepter: idea plan decision answer explanation choice proposal project method
+use=utiliser: thing dishware ingredient
 hide=cacher: thing jewelry
-borrow=emprunter: thing vehicle clothes writing
+borrow=emprunter: thing -flower -candle -stamp -ticket -feather vehicle clothes book novel
 rent=louer: vehicle apartment
 steal=voler: jewelry vehicle
 throw=lancer: ball
@@ -80,16 +81,16 @@ tear up=déchirer: writing reading
 sign=signer: contract letter report
 organize=organiser: event
 cancel=annuler: event
-miss=rater: transport
+miss^=rater: transport
 watch over=surveiller: animal child
 accompany=accompagner: family person
 call=appeler: family person profession
-recognize=reconnaître: family person profession
-surprise=surprendre: family person
+recognize^=reconnaître: family person profession
+surprise^=surprendre: family person
 defend=défendre: family person
 judge=juger: person
 adopt=adopter: animal child
-describe=décrire: person thing place
+describe=décrire: person witness painting photo thief house castle village city
 iron=repasser: shirt dress skirt suit uniform apron tie scarf
 fill=remplir: glass cup vase bowl teapot bottle basket bucket
 empty=vider: glass cup vase bowl teapot bottle basket bucket
@@ -109,8 +110,9 @@ look like~=ressembler; obey=obéir; forgive=pardonner; phone=téléphoner
 """
 # Something to someone: object classes
 DITRANSITIVE = """
-give=donner: thing jewelry dish writing; show=montrer: thing jewelry writing reading clothes; lend=prêter: thing vehicle
-writing clothes;
+give=donner: thing jewelry dish writing; show=montrer: thing jewelry writing reading clothes;
+lend=prêter: thing -flower -candle -stamp -envelope -ticket -map
+-photo vehicle book novel clothes;
 send=envoyer: writing gift flower; offer=offrir: jewelry gift flower clothes; bring=apporter: thing dish writing;
 sell=vendre: jewelry vehicle furniture; return=rendre: thing clothes writing; explain=expliquer: abstract; read=lire:
 writing;
@@ -120,7 +122,7 @@ ABOUT = """
 talk about=parler: family person event abstract screen; dream about=rêver: event building settlement;
 remember!=se souvenir: family person event settlement screen; complain about=se plaindre: event noise neighbor;
 take care of=s'occuper: animal family child; make fun of=se moquer: person; need~=avoir besoin: thing dishware
-clothes vehicle;
+ingredient clothes vehicle;
 be afraid of~=avoir peur: animal wild exam
 """
 INTRANSITIVE = """
@@ -140,7 +142,7 @@ go to bed=se coucher; fall asleep=s'endormir; sit down=s'asseoir; stop=s'arrête
 walk=se promener;
 get angry=se fâcher; shave=se raser; train=s'entraîner; worry=s'inquiéter; make a mistake=se tromper; bathe=se
 baigner;
-undress=se déshabiller; get lost=se perdre; relax=se détendre; calm down=se calmer; get married=se marier; hide=se
+undress=se déshabiller; get lost^=se perdre; relax=se détendre; calm down=se calmer; get married=se marier; hide=se
 cacher
 """
 # With être, and how the place is put: to, from, or none

@@ -48,7 +48,7 @@ def relative_who(d: Draw) -> Pair:
     part = grammar.core(noun, d.chance(0.2))
     who = grammar.definite(part)
     linked = NounPhrase(f"{who.en} who", f"{who.fr} qui", who.gender, who.plural, person=who.person)
-    done = predicates.activity(d, who)
+    done = predicates.ongoing(d, who)
     tense = d.choice(("progressive", "past"))
     said = statement(linked, done, tense)
     feeling = state(d, who) if d.chance(0.5) else None
@@ -229,7 +229,7 @@ CAUSES = (
 def when_was_doing(d: Draw) -> Pair | None:
     """I was sleeping when the teacher arrived: je dormais quand le professeur est arrivé."""
     who, other = subject(d), subject(d)
-    what = predicates.activity(d, who)
+    what = predicates.ongoing(d, who)
     verb = d.word(lexicon.verbs_among("MOTION", EVENTS) + lexicon.verbs("ACCIDENT"))
     d.combine(verb.en, what.en.split()[0])
     background = statement(who, what, "past_progressive")

@@ -78,15 +78,22 @@ def person_is_by_nature(d: Draw) -> Pair:
     who = subject(d)
     quality, fr = trait(d, who)
     degree = d.choice((("", ""), ("very ", "très "), ("so ", "si "), ("too ", "trop ")))
+    degree = ("", "") if quality.en in NOT_GRADED else degree
     return finish(statement(who, be(degree[0] + quality.en, degree[1] + fr), d.choice(("present", "present", "past"))))
 
 
 def seems(d: Draw) -> Pair:
     """He seems worried: il a l'air inquiet would not agree, il semble does."""
     who = subject(d)
-    feeling = state(d, who)
+    found = d.word([item for item in lexicon.adjectives()["S"] if item.en not in OUTWARD])
+    d.combine("state", f"{who.en} {found.en}")
+    feeling = Pair(found.en, agreeing(found.fr, who))
     what = Predicate(f"seem {feeling.en}", "sembler", feeling.fr, lasting=True)
     return finish(statement(who, what, d.choice(("present", "past"))))
+
+
+OUTWARD = frozenset(("standing", "married", "late", "early", "absent", "retired", "wounded", "free", "alone"))
+"""States that do not only seem so."""
 
 
 def becomes(d: Draw) -> Pair:
@@ -155,7 +162,7 @@ def there_is_no(d: Draw) -> Pair:
 
 def spot(d: Draw, noun: Noun) -> Pair:
     """A place for a small thing: on the table, in the drawer, under the bed."""
-    en, fr, classes = d.choice(SPOTS)
+    en, fr, classes = d.choice(FOOD_SPOTS if noun.noun_class in FOODS else SPOTS)
     place = d.word(
         [item for item in lexicon.nouns()[d.choice(classes)] if item.en not in ("shutter", "gate", "door", "window")]
     )
@@ -166,6 +173,11 @@ def spot(d: Draw, noun: Noun) -> Pair:
     return Pair(f"{en} {where.en}", f"{fr} {where.fr}")
 
 
+FOODS = frozenset(("food", "drink", "ingredient", "fruit"))
+FOOD_SPOTS = (
+    ("on", "sur", ("table", "desk", "shelf", "table")),
+    ("in", "dans", ("kitchen", "cellar", "cupboard", "dining room")),
+)
 SPOTS = (
     ("on", "sur", ("furniture",)), ("in", "dans", ("room", "housepart")), ("under", "sous", ("furniture",)),
     ("behind", "derrière", ("furniture",)), ("next to", "à côté de", ("furniture",)),
@@ -214,9 +226,6 @@ def compared(d: Draw) -> Pair | None:
 
 DEGREES = (("more", "plus"), ("more", "plus"), ("less", "moins"), ("as", "aussi"))
 BETTER = {"good": "better", "bad": "worse"}
-LONG_WITH_MORE = frozenset(
-    "careful jealous patient foreign honest modest cheerful charming stubborn famous polite boring gifted".split()
-)
 
 
 def comparative(en: str, degree: tuple[str, str]) -> str:
@@ -240,7 +249,7 @@ def graded(en: str, ending: str, word: str) -> str:
 SHORT_DOUBLED = frozenset(("big", "thin", "sad", "hot", "wet", "red", "fat"))
 SHORT = frozenset(
     "tall young old kind rich poor strong mean clever small new heavy light cheap clean soft short long cold fresh "
-    "sweet large quiet brave proud rare deep wild shy hard dry".split()
+    "sweet large quiet brave proud rare deep wild shy narrow simple dry".split()
 )
 
 
@@ -269,7 +278,8 @@ def most(d: Draw) -> Pair | None:
 
 NOT_GRADED = frozenset(
     "excellent magnificent huge tiny wooden perfect necessary original wonderful broken black white brown round "
-    "rectangular historic red green blue yellow gray pink purple delicious raw absent public rare".split()
+    "rectangular historic red green blue yellow gray pink purple delicious absent public rural "
+    "deserted rare foreign blond".split()
 )
 
 
@@ -277,6 +287,8 @@ def owns(d: Draw) -> Pair:
     """She has a black cat; they do not have any children."""
     who = subject(d)
     noun = d.noun("thing", "clothes", "vehicle", "animal", "jewelry", "abstract", "furniture")
+    if noun.noun_class == "abstract":
+        noun = d.word([item for item in lexicon.nouns()["abstract"] if item.en in OWNED])
     d.combine("have", noun.en)
     many = d.chance(0.4)
     part = grammar.core(noun, many, describe(d, noun, probability=0.35))
@@ -287,6 +299,9 @@ def owns(d: Draw) -> Pair:
     return finish(
         statement(who, what, d.choice(("present", "present", "past", "future")), NOT if d.chance(0.4) else None)
     )
+
+
+OWNED = frozenset("idea problem question secret plan dream project method opinion reason example proposal".split())
 
 
 def belongs(d: Draw) -> Pair:
@@ -320,7 +335,16 @@ def it_is_but(d: Draw) -> Pair | None:
     tense = d.choice(("present", "present", "past"))
     one = statement(thing, be(first.en, agreeing(first.fr, thing)), tense)
     two = statement(again, be(second.en, agreeing(second.fr, thing)), tense)
+    if (first.en in UNWELCOME) == (second.en in UNWELCOME):
+        return finish(Pair(f"{one.en} and {two.en}", f"{one.fr} et {two.fr}"))
     return finish(Pair(f"{one.en}, but {two.en}", f"{one.fr}, mais {two.fr}"))
+
+
+UNWELCOME = frozenset(
+    "ugly bad heavy expensive dirty broken boring difficult complicated dangerous noisy cold wet fragile strange "
+    "stupid salty empty old narrow".split()
+)
+"""Qualities that a but sets against the others."""
 
 
 PATTERNS = {

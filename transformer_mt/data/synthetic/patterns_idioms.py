@@ -69,13 +69,20 @@ def portion(d: Draw) -> Pair:
     """He drank a glass of water."""
     container = d.word(lexicon.words("CONTAINERS"))
     fr, _, kind = container.fr.rpartition(" ")
-    who, noun = subject(d), d.noun("drink" if kind == "D" else "food")
-    verb = d.choice(
-        (("drink", "boire") if kind == "D" else ("eat", "manger"), ("order", "commander"), ("want", "vouloir"))
-    )
+    who, noun = subject(d), d.word([item for name in CONTAINED[kind].split() for item in lexicon.nouns()[name]])
+    use = ("drink", "boire") if noun.noun_class == "drink" else ("buy", "acheter") if kind == "K" else ("eat", "manger")
+    verb = d.choice((use, ("order", "commander"), ("want", "vouloir")))
     d.combine(container.en, noun.en)
     what = Predicate(f"{verb[0]} {container.en} {noun.en}", verb[1], f"{fr} de {noun.fr}", lasting=verb[0] == "want")
     return finish(statement(who, what, d.choice(("past", "present"))))
+
+
+# What is in a glass or bottle, in a cup, comes by the piece or by the kilo
+CONTAINED = {
+    "C": "water wine milk beer lemonade cider", "H": "coffee tea milk",
+    "P": "bread cheese meat fish chocolate ham chicken",
+    "K": "cheese meat fish rice butter ham beef chicken",
+}  # fmt: skip
 
 
 def avoir_idiom(d: Draw) -> Pair:
@@ -101,13 +108,17 @@ def hurts(d: Draw) -> Pair:
     who = subject(d)
     part = d.noun("body")
     d.combine("hurt", part.en)
-    many = part.en in ("foot", "ear", "shoulder", "knee", "tooth") and d.chance(0.5)
+    many = part.en == "tooth" or (part.en in PAIRED and (who.plural or d.chance(0.5)))
     core = grammar.core(part, many)
     fr = statement(who, Predicate("", "avoir", f"mal {contract('à', grammar.definite(core).fr)}"), "present").fr
     owner = (
         grammar.possessive(who) if who.is_pronoun else f"{who.en}'{'' if who.en.endswith('s') and who.plural else 's'}"
     )
-    return finish(Pair(f"{owner} {core.en} {'hurt' if many else 'hurts'}", fr))
+    several = many or who.plural  # our heads hurt: nous avons mal à la tête
+    return finish(Pair(f"{owner} {grammar.core(part, several).en} {'hurt' if several else 'hurts'}", fr))
+
+
+PAIRED = frozenset(("foot", "ear", "shoulder", "knee", "leg", "arm"))
 
 
 def misses(d: Draw) -> Pair | None:
@@ -128,7 +139,7 @@ def misses(d: Draw) -> Pair | None:
 
 def costs(d: Draw) -> Pair:
     """This hat costs twenty euros."""
-    noun = d.noun("clothes", "thing", "jewelry", "furniture", "writing")
+    noun = d.noun("clothes", "thing", "jewelry", "furniture", "dishware")
     thing = d.choice((grammar.definite, grammar.demonstrative))(grammar.core(noun, d.chance(0.3)))
     number = d.word(lexicon.words("NUMBERS"))
     d.combine(noun.en, number.en)
@@ -181,6 +192,6 @@ WEATHER = (
 
 
 PATTERNS = {
-    has_relatives: 1, age: 1, quantity: 1, portion: 1, avoir_idiom: 1, very_avoir_idiom: 1, hurts: 2, misses: 1,
+    has_relatives: 1, age: 2, quantity: 1, portion: 1, avoir_idiom: 1, very_avoir_idiom: 1, hurts: 2, misses: 1,
     costs: 1, clock: 1, weather: 1,
 }  # fmt: skip

@@ -41,7 +41,8 @@ OBJECTS: tuple[ObjectPronoun, ...] = (
 
 def other_than(d: Draw, who: NounPhrase) -> ObjectPronoun:
     """An object pronoun that is not the subject itself."""
-    return d.choice([item for item in OBJECTS if item[1].person != who.person or who.person in (2, 5)])
+    taken = {0: (0, 3), 3: (0, 3), 4: (4,)}.get(who.person, ()) if who.is_pronoun else ()  # neither I me nor we me
+    return d.choice([item for item in OBJECTS if item[1].person not in taken])
 
 
 def with_pronoun(verb: str, word: str) -> str:
@@ -111,10 +112,12 @@ def gives_me(d: Draw) -> Pair:
 DATIVE = frozenset(("give", "show", "lend", "send", "offer", "bring", "sell"))
 
 
-def wants_pronoun(d: Draw) -> Pair:
+def wants_pronoun(d: Draw) -> Pair | None:
     """I want to see him: je veux le voir; she cannot help us: elle ne peut pas nous aider."""
     who = subject(d)
     what = _person_object(d, who) if d.chance(0.6) else _indirect_object(d, who)
+    if what.lasting or predicates.unwilled(what):
+        return None
     return finish(_modal(d, who, what))
 
 
@@ -171,7 +174,7 @@ def where_is_it(d: Draw) -> Pair:
     return after_question(asked, statement(who, it_agreeing(verb, thing), "past"))
 
 
-LOSING = frozenset(("lose", "find", "buy", "forget", "hide", "sell"))
+LOSING = frozenset(("lose", "find", "forget", "hide", "sell"))
 
 
 def do_you_see(d: Draw) -> Pair:
@@ -190,7 +193,8 @@ def do_you_see(d: Draw) -> Pair:
 def knows_person(d: Draw) -> Pair:
     """I like Sophie: I see her every day. J'aime … je la vois tous les jours."""
     who, person = d.choice(PRONOUNS), name(d) if d.chance(0.6) else relative_of(d)
-    verb, when = person_verb(d), d.word(lexicon.words("HABITS"))
+    verb = d.word(lexicon.verbs_among("TRANSITIVE", REGULARLY))
+    when = d.word(lexicon.words("HABITS"))
     d.combine(verb.en, when.en)
     d.combine("know", person.en)
     said = statement(who, Predicate(f"know {person.en}", "connaître", person.fr), "present")
@@ -199,6 +203,9 @@ def knows_person(d: Draw) -> Pair:
     if verb.lasting:
         return finish(Pair(f"{said.en} well", _well(said.fr, person.fr)))
     return finish(Pair(f"{said.en}; {more.en} {when.en}", f"{said.fr} ; {more.fr} {when.fr}"))
+
+
+REGULARLY = frozenset(("see", "hear", "call", "greet", "help", "invite", "love", "know", "accompany", "meet"))
 
 
 def _well(fr: str, person: str) -> str:
@@ -269,42 +276,25 @@ def talks_about_it(d: Draw) -> Pair:
     return after_question(thing, statement(who, what, tense, middle))
 
 
-# What nobody can be told to do
-UNWILLED = frozenset(
-    "lose receive miss find recognize meet arrive surprise suffer snore tremble cough blush yawn exaggerate".split()
-) | {"get lost", "make a mistake", "fall asleep", "get angry"}
-
-
-def unwilled(what: Predicate) -> bool:
-    """Whether it only happens to one."""
-    return what.en in UNWILLED or what.en.split()[0] in UNWILLED
-
-
-def order(d: Draw) -> Pair | None:
+def order(d: Draw) -> Pair:
     """Open the window! Ouvrez la fenêtre !"""
-    what = predicates.activity(d, YOU)
-    if unwilled(what):
-        return None
+    what = predicates.deliberate(d, YOU)
     if d.chance(0.3):
         return finish(Pair(f"do not {what.en_negated or what.en}", _forbid(what, 4)), "!")
     return finish(Pair(what.en, _order(what, 4)), "!")
 
 
-def lets(d: Draw) -> Pair | None:
+def lets(d: Draw) -> Pair:
     """Let us go to the cinema! Allons au cinéma !"""
-    what = predicates.activity(d, WE)
-    if unwilled(what):
-        return None
+    what = predicates.deliberate(d, WE)
     return finish(Pair(f"let us {what.en}", _order(what, 3)), "!")
 
 
-def order_by_name(d: Draw) -> Pair | None:
+def order_by_name(d: Draw) -> Pair:
     """Paul, close the door! Paul, ferme la porte ! One who is called by name is tu."""
     called = name(d)
-    you = grammar.familiar_you(called.gender)
-    what = predicates.activity(d, you)
-    if unwilled(what):
-        return None
+    d.you = grammar.familiar_you(called.gender)
+    what = predicates.deliberate(d, d.you)
     if d.chance(0.3):
         return finish(
             Pair(f"{called.en}, do not {what.en_negated or what.en}", f"{called.fr}, {_forbid(what, 1)}"), "!"
@@ -341,7 +331,7 @@ def order_with_pronoun(d: Draw) -> Pair | None:
         strong = {"me": "moi"}.get(indirect, indirect)
         return finish(Pair(f"{verb.en} {en} {thing.en}", f"{_imperative(verb.fr, 4)}-{strong} {thing.fr}"), "!")
     verb = person_verb(d)
-    if verb.stative or verb.lasting or verb.en in UNWILLED:
+    if verb.stative or verb.lasting or verb.en in predicates.UNWILLED:
         return None
     d.combine("order", f"{verb.en} {en}")
     if d.chance(0.5):
@@ -356,7 +346,7 @@ def not_it(d: Draw) -> Pair | None:
     if found is None:
         return None
     verb, noun, thing = found
-    if verb.stative or verb.en in UNWILLED:
+    if verb.stative or verb.en in predicates.UNWILLED:
         return None
     quality = fitting(d, noun)
     said = statement(thing, be(quality.en, grammar.agreeing(quality.fr, thing)), "present")

@@ -26,6 +26,7 @@ from transformer_mt.data.synthetic.predicates import of_verb
 
 INVERTIBLE = (YOU, YOU, HE, SHE, WE, THEY)
 QUESTION_TENSES: tuple[english.Tense, ...] = ("past", "past", "future", "progressive", "near_future")
+PUNCTUAL_TENSES: tuple[english.Tense, ...] = ("past", "past", "future")
 WHY = Pair("why", "pourquoi")
 
 
@@ -33,20 +34,22 @@ def yes_no(d: Draw) -> Pair:
     """Did you buy some bread: est-ce que vous avez acheté du pain."""
     who = subject(d)
     what = predicates.anything(d, who)
-    tenses = ("present", "past", "future") if what.stative else (*QUESTION_TENSES, "present")
-    return finish(question(who, what, d.choice(tenses)), "?")
+    if what.stative or what.lasting:
+        return finish(question(who, what, d.choice(("present", "past", "future"))), "?")
+    return finish(question(who, what, d.choice(PUNCTUAL_TENSES if what.punctual else QUESTION_TENSES)), "?")
 
 
 def familiar(d: Draw) -> Pair:
     """Are you tired, Marie: one who is called by name is tu, in agreement."""
     called = name(d)
-    you = familiar_you(called.gender)
+    you = d.you = familiar_you(called.gender)
     if d.chance(0.4):
         feeling = state(d, called)
         asked = question(you, be(feeling.en, agreeing(feeling.fr, you)), "present")
     else:
         what = predicates.anything(d, you)
-        asked = question(you, what, "present" if what.stative else d.choice(("past", "past", "progressive", "future")))
+        tenses = PUNCTUAL_TENSES if what.punctual else QUESTION_TENSES
+        asked = question(you, what, "present" if what.stative or what.lasting else d.choice(tenses))
     return finish(Pair(f"{asked.en}, {called.en}", f"{asked.fr}, {called.fr}"), "?")
 
 
@@ -64,14 +67,14 @@ def be_question(d: Draw) -> Pair:
 def why_pronoun(d: Draw) -> Pair:
     """Why are you laughing: pourquoi riez-vous."""
     who = d.choice(INVERTIBLE)
-    what = predicates.activity(d, who)
+    what = predicates.ongoing(d, who)
     return finish(direct_question(who, what, d.choice(("progressive", "past", "past_progressive")), WHY), "?")
 
 
 def why_noun(d: Draw) -> Pair:
     """Why is Marie crying: pourquoi est-ce que Marie pleure."""
     who = somebody(d)
-    what = predicates.activity(d, who)
+    what = predicates.ongoing(d, who)
     return finish(question(who, what, d.choice(("progressive", "past", "past_progressive")), WHY), "?")
 
 
@@ -150,7 +153,7 @@ def what_object(d: Draw) -> Pair:
     d.combine(who.en, verb.en)
     tense = (
         d.choice(("past", "future", "past"))
-        if verb.stative
+        if verb.stative or verb.punctual
         else d.choice(("progressive", "past", "future", "past_progressive"))
     )
     ask = direct_question if who.is_pronoun else question
@@ -165,7 +168,7 @@ WHAT_VERBS = frozenset(
 def who_did(d: Draw) -> Pair:
     """Who broke this glass: qui a cassé ce verre."""
     anyone = NounPhrase("who", "qui")
-    what = predicates.activity(d, anyone)
+    what = predicates.ongoing(d, anyone)
     return finish(statement(anyone, what, d.choice(("past", "past", "progressive", "future"))), "?")
 
 
@@ -174,7 +177,7 @@ def whom(d: Draw) -> Pair:
     who = d.choice(INVERTIBLE)
     verb = d.word(lexicon.verbs_among("TRANSITIVE", WHOM_VERBS))
     d.combine(who.en, verb.en)
-    tense = "past" if verb.stative else d.choice(("past", "progressive", "future"))
+    tense = "past" if verb.stative or verb.punctual else d.choice(("past", "progressive", "future"))
     return finish(direct_question(who, of_verb(verb), tense, Pair("whom", "qui")), "?")
 
 
@@ -246,7 +249,7 @@ def how_is(d: Draw) -> Pair:
 def can_you(d: Draw) -> Pair:
     """Can you help my brother: pouvez-vous aider mon frère."""
     who = d.choice(INVERTIBLE)
-    done = infinitive(predicates.activity(d, who), who)
+    done = infinitive(predicates.deliberate(d, who), who)
     asked = direct_question(who, Predicate("", "pouvoir", done.fr), "present")
     return finish(Pair(f"can {who.en} {done.en}", asked.fr), "?")
 
@@ -259,7 +262,7 @@ def do_you_want(d: Draw) -> Pair:
         some = grammar.partitive(grammar.core(noun, described=describe(d, noun)))
         d.combine("want", noun.en)
         return finish(direct_question(who, Predicate(f"want {some.en}", "vouloir", some.fr), "present"), "?")
-    done = infinitive(predicates.activity(d, who), who)
+    done = infinitive(predicates.deliberate(d, who), who)
     return finish(direct_question(who, Predicate(f"want to {done.en}", "vouloir", done.fr), "present"), "?")
 
 
@@ -282,9 +285,7 @@ def have_you_ever(d: Draw) -> Pair:
     helper = "has" if who.person == 2 else "have"
     fr = grammar.inverted(who, what, "past")
     first, _, rest = fr.partition(f"-{who.fr}")
-    return finish(
-        Pair(f"{helper} {who.en} ever {english.past_participle(what.en)}", f"{first}-{who.fr} déjà{rest}"), "?"
-    )
+    return finish(Pair(f"{helper} {who.en} ever {english.experienced(what.en)}", f"{first}-{who.fr} déjà{rest}"), "?")
 
 
 def whose(d: Draw) -> Pair:

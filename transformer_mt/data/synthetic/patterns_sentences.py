@@ -5,7 +5,7 @@ from transformer_mt.data.synthetic.draw import (
     Draw,
     again_pronoun,
     describe,
-    destination,
+    destination_abroad,
     name,
     phrase,
     relative_of,
@@ -33,20 +33,26 @@ IT = NounPhrase("it", "il", person=2)
 def wants_to(d: Draw) -> Pair:
     """She decided to learn French: elle a décidé d'apprendre le français."""
     who, verb = subject(d), d.word(lexicon.verbs("MODAL"))
-    what = predicates.activity(d, who)
+    what = predicates.deliberate(d, who)
     d.combine(verb.en, what.en.split()[0])
-    done = infinitive(what, who)
+    middle = NOT if d.chance(0.2) and verb.en not in NOT_DENIED else None
+    done = infinitive(what.under_negation() if middle and verb.en in DENYING else what, who)
     begun = of_verb(verb, done.en, done.fr)
     tenses = ("present", "past") if verb.lasting else ("past", "past", "future")
-    middle = NOT if d.chance(0.2) and verb.en not in ("refuse to", "have to", "be about to") else None
     return finish(statement(who, begun, d.choice(tenses), middle))
+
+
+NOT_DENIED = frozenset(("refuse to", "have to", "be about to", "adore to", "love to", "get ready to"))
+DENYING = frozenset(("want to", "know how to", "dare to", "manage to", "like to", "try to", "need to"))
+"""Verbs whose negation reaches what comes after: he does not want to eat any bread."""
 
 
 def can_must(d: Draw) -> Pair:
     """I cannot sleep: je ne peux pas dormir; you must wait: vous devez attendre; we should, nous devrions."""
     who = subject(d)
-    done = infinitive(predicates.activity(d, who), who)
+    what = predicates.deliberate(d, who)
     en, fr, tense, negative = d.choice(MODALS)
+    done = infinitive(what.under_negation() if negative else what, who)
     return finish(Pair(f"{who.en} {en} {done.en}", _modal_french(who, fr, tense, negative, done.fr)))
 
 
@@ -73,7 +79,7 @@ def helps_to(d: Draw) -> Pair | None:
         (("help", "aider", "à"), ("ask", "demander", "de"), ("let", "laisser", ""), ("tell", "dire", "de"))
     )
     other = relative_of(d, who) if d.chance(0.6) else name(d)
-    done = infinitive(predicates.activity(d, other), other)
+    done = infinitive(predicates.deliberate(d, other), other)
     if other.en == who.en:
         return None
     whom = contract("à", other.fr) if link == "de" else other.fr
@@ -83,24 +89,48 @@ def helps_to(d: Draw) -> Pair | None:
     return finish(statement(who, what, d.choice(("past", "future"))))
 
 
-def in_order_to(d: Draw) -> Pair | None:
+def in_order_to(d: Draw) -> Pair:
     """He went to Paris to visit his aunt: pour voir sa tante."""
     who = subject(d)
-    where = destination(d, "go")
+    place, verbs, classes = d.choice(PURPOSES)
+    where = _at(place) if place else destination_abroad(d, "go")
+    verb = d.word(lexicon.verbs_among("TRANSITIVE", tuple(verbs.split(", "))))
+    noun = d.word([item for item in verb.objects if item.noun_class in classes.split() or item.en in classes.split()])
+    d.combine(verb.en, noun.en)
+    d.combine("go", where.en)
     what = Predicate(f"go {where.en}", "aller", where.fr)
-    purpose = d.choice((predicates.transitive, predicates.transitive, predicates.study, predicates.play))(d, who)
-    if purpose.lasting:
-        return None
-    done = infinitive(purpose, who)
+    done = infinitive(predicates.with_object(verb, phrase(d, noun)), who)
     what = what.with_tail(f"to {done.en}", f"pour {done.fr}")
     return finish(statement(who, what, d.choice(("past", "near_future", "future"))))
 
 
-def without_doing(d: Draw) -> Pair:
+def _at(place: str) -> Pair:
+    spot = grammar.definite(grammar.core(lexicon.nouns()[place][0]))
+    return Pair(f"to {spot.en}", contract("à", spot.fr))
+
+
+# Where one goes (to a town or a country where there is nothing), to do what, with which nouns
+PURPOSES = (
+    ("", "visit", "settlement building"), ("", "buy, rent", "vehicle clothes"), ("", "photograph", "building nature"),
+    ("", "see, meet", "family"), ("", "sell", "vehicle jewelry"), ("", "admire", "building nature"),
+    ("", "help, accompany", "family"), ("", "organize", "event"), ("", "draw", "building nature"),
+    ("market", "buy, sell", "fruit"), ("supermarket", "buy", "food drink ingredient"),
+    ("bakery", "buy", "bread cake pie"),
+    ("bookstore", "buy", "book novel magazine dictionary"), ("library", "read", "newspaper magazine novel dictionary"),
+    ("library", "borrow", "book novel"), ("theater", "watch", "play performance"), ("cinema", "watch", "movie"),
+    ("stadium", "watch", "match"), ("zoo", "see, photograph, draw", "wild"), ("station", "wait for", "family train"),
+    ("airport", "wait for", "family plane"), ("port", "wait for", "family ferry"), ("farm", "feed", "animal"),
+    ("restaurant", "eat", "dish"), ("museum", "look at", "jewelry"), ("post office", "buy", "stamp envelope"),
+)  # fmt: skip
+
+
+def without_doing(d: Draw) -> Pair | None:
     """She left without closing the door: sans fermer la porte; before eating: avant de manger."""
     who = subject(d)
     verb = d.word([item for item in lexicon.verbs("MOTION") if item.place == "none" and item.en != "fall"])
-    done = predicates.activity(d, who)
+    done = predicates.deliberate(d, who)
+    if done.fr_verb in french.ETRE_VERBS:  # to go downstairs without going upstairs says nothing
+        return None
     d.combine(verb.en, done.en.split()[0])
     fr = infinitive(done, who).fr
     en_link, fr_link = d.choice((("without", "sans"), ("before", "avant de")))
@@ -110,7 +140,7 @@ def without_doing(d: Draw) -> Pair:
 
 def it_is_adjective_to(d: Draw) -> Pair:
     """It is difficult to learn Chinese: il est difficile d'apprendre le chinois."""
-    done = infinitive(predicates.activity(d, OTHERS), OTHERS)
+    done = infinitive(predicates.deliberate(d, OTHERS), OTHERS)
     quality = d.word([item for item in lexicon.adjectives()["A"] if item.en in TASKS])
     d.combine(quality.en, done.en.split()[0])
     what = be(f"{quality.en} to {done.en}", f"{quality.fr} de {done.fr}")
@@ -138,7 +168,7 @@ OTHERS = NounPhrase("one", "on", person=2)
 
 def it_is_necessary(d: Draw) -> Pair:
     """You have to wait for the bus said of everybody is il faut attendre le bus: it is time to, il est temps de."""
-    done = infinitive(predicates.activity(d, OTHERS), OTHERS)
+    done = infinitive(predicates.deliberate(d, OTHERS), OTHERS)
     en, fr = d.choice(
         (("it is time to", "il est temps de"), ("it is forbidden to", "il est interdit de"), ("one must", "il faut"))
     )
@@ -151,7 +181,7 @@ def too_tired_to(d: Draw) -> Pair:
     who = subject(d)
     feeling = d.word([item for item in lexicon.adjectives()["S"] if item.en in TIRING])
     d.combine("too", feeling.en)
-    done = infinitive(predicates.activity(d, who), who)
+    done = infinitive(predicates.deliberate(d, who), who)
     what = be(f"too {feeling.en} to {done.en}", f"trop {agreeing(feeling.fr, who)} pour {done.fr}")
     return finish(statement(who, what, d.choice(("present", "past"))))
 
@@ -162,7 +192,7 @@ def so_that(d: Draw) -> Pair:
     again = again_pronoun(who)
     feeling = d.word([item for item in lexicon.adjectives()["S"] if item.en in TIRING])
     d.combine("so", f"{who.en} {feeling.en}")
-    done = predicates.activity(d, again)
+    done = predicates.deliberate(d, again)
     said = statement(again, done, "future" if d.chance(0.5) else "near_future", NOT)
     first = statement(who, be(f"so {feeling.en}", f"tellement {agreeing(feeling.fr, who)}"), "present")
     return finish(Pair(f"{first.en} that {said.en}", f"{first.fr} que {said.fr}"))
@@ -199,11 +229,8 @@ def thanks_for(d: Draw) -> Pair:
     """Thank you for the flowers, Marie! Merci pour les fleurs, Marie !"""
     called, noun = name(d), d.noun("thing", "dish", "jewelry", "clothes", "writing")
     d.combine("thank", noun.en)
-    thing = (
-        definite_thing(d, noun)
-        if d.chance(0.3)
-        else grammar.definite(grammar.core(noun, d.chance(0.4), describe(d, noun)))
-    )
+    make = grammar.demonstrative if d.chance(0.3) else grammar.definite
+    thing = make(grammar.core(noun, d.chance(0.4), describe(d, noun)))
     return finish(Pair(f"thank you for {thing.en}, {called.en}", f"merci pour {thing.fr}, {called.fr}"), "!")
 
 
@@ -212,6 +239,7 @@ def set_phrase(d: Draw) -> Pair:
     en, fr, mark = d.choice(PHRASES)
     if d.chance(0.85):
         called = name(d)
+        fr = fr.replace("vous voulez", "tu veux")  # one who is called by name is tu
         return finish(Pair(f"{en}, {called.en}", f"{fr}, {called.fr}"), mark)
     return finish(Pair(en, fr), mark)
 
@@ -235,7 +263,7 @@ PHRASES = (
     ("what is happening", "que se passe-t-il", "?"),
     ("that is enough", "ça suffit", "!"),
     ("as you wish", "comme vous voulez", "."),
-    ("I do not mind", "ça m'est égal", "."),
+    ("it is all the same to me", "ça m'est égal", "."),
 )
 
 
@@ -263,7 +291,8 @@ def for_someone(d: Draw) -> Pair | None:
     what = predicates.with_object(verb, phrase(d, noun, who)).with_tail(
         f"{link[0]} {other.en}", f"{link[1]} {other.fr}"
     )
-    return finish(statement(who, what, d.choice(("past", "past", "future", "past_progressive"))))
+    tenses = ("past", "future") if what.punctual else ("past", "past", "future", "past_progressive")
+    return finish(statement(who, what, d.choice(tenses)))
 
 
 SHARED = frozenset(

@@ -15,7 +15,7 @@ from transformer_mt.data.synthetic.draw import (
     third_person,
     whereabouts,
 )
-from transformer_mt.data.synthetic.french import contract
+from transformer_mt.data.synthetic.french import ETRE_VERBS, contract
 from transformer_mt.data.synthetic.grammar import (
     NEVER,
     NO_LONGER,
@@ -57,13 +57,15 @@ def with_manner(d: Draw) -> Pair:
     who = subject(d)
     verbs = lexicon.verbs_among("INTRANSITIVE", MANNERLY)
     verb = d.word(verbs)
-    manner = d.word(lexicon.words("MANNERS"))
+    manner = d.word([item for item in lexicon.words("MANNERS") if verb.en in UNLIKELY.get(item.en, (verb.en,))])
     d.combine(verb.en, manner.en)
     what = of_verb(verb, manner.en, manner.fr)
     return finish(statement(who, what, d.choice(("past_progressive", "present", "progressive", "future"))))
 
 
-MANNERLY = frozenset("work run walk sing dance swim play drive cook study travel eat wait speak".split())
+# Manners that few of the verbs go with, and those verbs
+UNLIKELY = {"patiently": ("work", "cook", "study"), "outside": ("work", "walk", "sing", "dance", "play", "eat")}
+MANNERLY = frozenset("work run walk sing dance swim play drive cook study eat".split())
 
 
 def with_past_time(d: Draw) -> Pair:
@@ -125,7 +127,7 @@ def consumption(d: Draw, who: NounPhrase) -> Predicate:
 def right_now(d: Draw) -> Pair:
     """She is working at the moment."""
     who = subject(d)
-    what = predicates.activity(d, who)
+    what = predicates.ongoing(d, who)
     when = d.word(lexicon.words("NOW"))
     return finish(statement(who, what.with_tail(when.en, when.fr), "progressive"))
 
@@ -139,7 +141,7 @@ OFTEN = (
 def frequency(d: Draw) -> Pair:
     """He often forgets his keys."""
     who = subject(d)
-    what = predicates.anything(d, who)
+    what = predicates.activity(d, who)
     tense = "future" if english.ambiguous_past(what.en) else "present"
     return finish(statement(who, what, tense, d.choice(OFTEN)))
 
@@ -148,7 +150,7 @@ def already(d: Draw) -> Pair:
     """I have already read this book: the perfect is a passé composé."""
     who = subject(d)
     what = predicates.activity(d, who)
-    en = f"{who.en} {'has' if who.person == 2 else 'have'} already {english.past_participle(what.en)}"
+    en = f"{who.en} {'has' if who.person == 2 else 'have'} already {english.experienced(what.en)}"
     return finish(Pair(en, statement(who, what, "past", Middle("", "déjà", False)).fr))
 
 
@@ -167,11 +169,16 @@ def just_now(d: Draw) -> Pair:
     return finish(statement(who, predicates.activity(d, who), "recent_past"))
 
 
-def still(d: Draw) -> Pair:
+def still(d: Draw) -> Pair | None:
     """He is still sleeping."""
     who = subject(d)
-    what = predicates.activity(d, who)
+    what = predicates.ongoing(d, who)
+    if what.fr_verb in ETRE_VERBS or what.fr_verb in DONE_AT_ONCE:  # he is still coming back: encore would be again
+        return None
     return finish(statement(who, what, d.choice(("progressive", "past_progressive")), Middle("still", "encore", False)))
+
+
+DONE_AT_ONCE = frozenset("donner offrir prêter envoyer vendre rendre apporter montrer".split())
 
 
 def negated(d: Draw) -> Pair:
@@ -184,7 +191,7 @@ def negated(d: Draw) -> Pair:
 def negated_progressive(d: Draw) -> Pair:
     """She is not eating any bread."""
     who = subject(d)
-    what = predicates.activity(d, who)
+    what = predicates.ongoing(d, who)
     return finish(statement(who, what, d.choice(("progressive", "past_progressive", "near_future")), NOT))
 
 
@@ -241,16 +248,7 @@ def nobody(d: Draw) -> Pair:
     """Nobody is working: personne ne travaille."""
     nobody_there = NounPhrase("nobody", "personne ne")
     what = predicates.activity(d, nobody_there) if d.chance(0.6) else predicates.anything(d, nobody_there)
-    return finish(statement(nobody_there, _impersonal(what), "past" if d.chance(0.5) else "future"))
-
-
-def _impersonal(what: Predicate) -> Predicate:
-    """After nobody, du pain is de pain as after any negation."""
-    if not what.fr_negated:
-        return what
-    return Predicate(
-        what.en_negated or what.en, what.fr_verb, what.fr_negated, clitics=what.clitics, lasting=what.lasting
-    )
+    return finish(statement(nobody_there, what.under_negation(), "past" if d.chance(0.5) else "future"))
 
 
 def only(d: Draw) -> Pair:
@@ -290,7 +288,7 @@ def likes(d: Draw) -> Pair:
     """I hate mushrooms: je déteste les champignons."""
     who = subject(d)
     what = predicates.taste(d, who)
-    middle = NOT if d.chance(0.35) else None
+    middle = NOT if d.chance(0.5) and what.fr_verb == "aimer" else None  # nobody says that they do not adore tea
     return finish(statement(who, what, d.choice(("present", "present", "past")), middle))
 
 

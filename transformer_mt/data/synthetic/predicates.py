@@ -18,7 +18,7 @@ def of_verb(verb: Verb, en_tail: str = "", fr_tail: str = "") -> Predicate:
     head, rest = _split(verb.fr)
     tail = " ".join(part for part in (rest, fr_tail) if part)
     en = f"{verb.en} {en_tail}" if en_tail else verb.en
-    return Predicate(en, head, tail, stative=verb.stative, lasting=verb.lasting)
+    return Predicate(en, head, tail, stative=verb.stative, lasting=verb.lasting, punctual=verb.punctual)
 
 
 def _split(fr: str) -> tuple[str, str]:
@@ -38,6 +38,7 @@ def with_object(verb: Verb, thing: NounPhrase) -> Predicate:
         fr_negated=thing.fr_negated,
         stative=verb.stative,
         lasting=verb.lasting,
+        punctual=verb.punctual,
     )
 
 
@@ -67,7 +68,15 @@ def _takers() -> tuple[tuple[Noun, tuple[Verb, ...]], ...]:
     for verb in lexicon.verbs("TRANSITIVE"):
         for noun in verb.objects:
             found.setdefault(noun, []).append(verb)
-    return tuple((noun, tuple(verbs)) for noun, verbs in found.items())
+    # those that few verbs take, or that are in few other patterns, come up more often
+    return tuple(
+        (noun, tuple(verbs))
+        for noun, verbs in found.items()
+        for _ in range(8 if noun.noun_class in SELDOM else 3 if len(verbs) < 3 else 1)
+    )
+
+
+SELDOM = frozenset(("transport", "sound", "ingredient", "surface"))
 
 
 def intransitive(d: Draw, subject: NounPhrase) -> Predicate:
@@ -167,7 +176,7 @@ def general(noun: Noun) -> NounPhrase:
     return NounPhrase(part.en, grammar.definite(part).fr, part.gender, part.plural)
 
 
-TASTES = ("fruit", "dish", "food", "drink", "animal", "wild", "study", "sport", "nature")
+TASTES = ("fruit", "dish", "food", "drink", "ingredient", "animal", "wild", "study", "sport", "nature")
 
 
 def taste_noun(d: Draw, *classes: str) -> Noun:
@@ -211,6 +220,35 @@ def activity(d: Draw, subject: NounPhrase) -> Predicate:
         d.lemmas, d.combinations = list(lemmas), list(combinations)
 
 
+# What nobody does on purpose, or can be told to do
+UNWILLED = frozenset(
+    "lose receive miss find recognize meet arrive surprise suffer snore tremble cough blush yawn exaggerate forget "
+    "break".split()
+) | {"get lost", "make a mistake", "fall asleep", "get angry", "wake up", "be bored", "remember", "look like"}
+
+
+def unwilled(what: Predicate) -> bool:
+    """Whether it only happens to one."""
+    return what.en in UNWILLED or what.en.split()[0] in UNWILLED or " ".join(what.en.split()[:2]) in UNWILLED
+
+
+def _activity_unless(d: Draw, subject: NounPhrase, unfit: Callable[[Predicate], bool]) -> Predicate:
+    lemmas, combinations = list(d.lemmas), list(d.combinations)
+    while unfit(found := activity(d, subject)):
+        d.lemmas, d.combinations = list(lemmas), list(combinations)
+    return found
+
+
+def deliberate(d: Draw, subject: NounPhrase) -> Predicate:
+    """An activity that one can want, or be asked for."""
+    return _activity_unless(d, subject, unwilled)
+
+
+def ongoing(d: Draw, subject: NounPhrase) -> Predicate:
+    """An activity that takes its time."""
+    return _activity_unless(d, subject, lambda what: what.punctual)
+
+
 def anything(d: Draw, subject: NounPhrase) -> Predicate:
     """Any predicate, of states as well."""
     return d.choice(FRAMES)(d, subject)
@@ -222,6 +260,8 @@ def tense_for(d: Draw, predicate: Predicate) -> english.Tense:
         return d.choice(LASTING_TENSES)
     if predicate.stative:
         return d.choice(("present", "past", "past", "future", "near_future"))
+    if predicate.punctual:
+        return d.choice(("past", "past", "future", "near_future"))
     if english.ambiguous_past(predicate.en):
         return d.choice(FREE_TENSES)
     return d.choice((*FREE_TENSES, "present", "past"))
@@ -232,10 +272,3 @@ def simple_tense(d: Draw, predicate: Predicate) -> english.Tense:
     if english.ambiguous_past(predicate.en):
         return d.choice(("past", "future"))
     return d.choice(("present", "past", "future"))
-
-
-def present_tense(d: Draw, predicate: Predicate) -> english.Tense:
-    """Simple or progressive: both are the French present."""
-    if predicate.stative or predicate.lasting:
-        return "present"
-    return "progressive" if english.ambiguous_past(predicate.en) or d.chance(0.6) else "present"
