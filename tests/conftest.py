@@ -25,9 +25,9 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run directory of a translator that is trained once for all tests; not to be changed."""
+    """Run directory of a translator that is trained once for all tests, a few seconds; not to be changed."""
     from tests import tiny
 
     folder = tmp_path_factory.mktemp("tiny")
-    assert tiny.train(tiny.write_config(folder)) == 0
+    assert tiny.train(tiny.write_config(folder), tiny.WELL_TRAINED) == 0
     return folder / "run"

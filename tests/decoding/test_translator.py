@@ -12,6 +12,7 @@ from transformer_mt.bundle import load_bundle
 from transformer_mt.data.batching import pad_rows
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID
 from transformer_mt.decoding.search import Sampling, SearchSettings, beam_search
+from transformer_mt.decoding.segments import segments
 from transformer_mt.decoding.step import ModelStep
 from transformer_mt.decoding.translator import LINE_BREAKS, Translator
 from transformer_mt.model.transformer import Transformer
@@ -102,14 +103,12 @@ def test_a_line_is_translated_alike_alone_and_in_any_company(translator: Transla
 
 
 def test_a_split_line_is_the_translation_of_its_parts(translator: Translator) -> None:
-    part = "the old dog likes the bird."
-    limit = translator.max_source_pieces
-    count = limit // len(translator.tokenizers.src.encode([part + " "])[0])
-    line = " ".join([part] * (3 * count))
+    encode = translator.tokenizers.src.encode
+    line = " ".join(["the old dog likes the bird."] * 40)
+    parts = segments(line, translator.max_source_pieces - 1, lambda text: len(encode([text])[0]))
     (answer,) = translator.stream([line])
-    expected = translator.translate([" ".join([part] * count)])[0]
-    assert answer.text == " ".join([expected] * 3)
-    assert "split" in answer.flags
+    assert answer.text == " ".join(translator.translate(parts))
+    assert "split" in answer.flags and len(parts) > 1
 
 
 def test_alternatives_begin_with_the_translation(translator: Translator) -> None:

@@ -22,7 +22,7 @@ exit codes:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     _use_utf8()
-    args = _parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     try:
         return int(args.run(args))
     except TransformerMTError as error:  # the user can mend it; anything else keeps its traceback
@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
     parser = argparse.ArgumentParser(
         prog="transformer-mt",
         description="Train your own translator from sentence pairs, score it and translate with it.",

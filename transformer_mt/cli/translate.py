@@ -90,6 +90,10 @@ def run(args: argparse.Namespace) -> int:
     """Translate, report, and tell how many lines were flagged."""
     _check(args)
     translator = load_translator(args).translator
+    if not args.sample and args.n_best > translator.settings.beam_size:
+        raise TransformerMTError(
+            f"--n-best: must be at most the beam size ({translator.settings.beam_size}), got {args.n_best}"
+        )
     sampling = None
     if args.sample:
         from transformer_mt.decoding.search import Sampling
