@@ -32,3 +32,11 @@ def test_norm_equals_its_formula_with_gradient(kind: str, dtype: torch.dtype) ->
     torch.testing.assert_close(ours.double(), theirs, atol=tolerance, rtol=tolerance)
     gradients = [torch.autograd.grad(y.square().sum(), source)[0] for y, source in ((ours, x), (theirs, exact))]
     torch.testing.assert_close(gradients[0].double(), gradients[1], atol=10 * tolerance, rtol=10 * tolerance)
+
+
+@pytest.mark.parametrize("kind", ["rms", "layer"])
+def test_bf16_is_only_the_rounding_of_a_float32_norm(kind: str) -> None:
+    torch.manual_seed(2)
+    norm = build_norm(ModelConfig(d_model=256, norm=kind))
+    x = (torch.randn(40, 256) * 2 + 3).bfloat16()
+    assert (norm(x) == norm(x.float()).bfloat16()).double().mean() > 0.99

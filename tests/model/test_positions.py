@@ -37,6 +37,14 @@ def test_rotary_scores_depend_on_the_distance_only() -> None:
     assert not torch.allclose(scores.diagonal(0)[0], scores.diagonal(3)[0])
 
 
+def test_rotary_self_attention_does_not_change_when_everything_moves(make_model: MakeModel) -> None:
+    attention = make_model(positions="rotary").encoder.layers[0].self_attention
+    x = torch.randn(2, 9, 16)
+    here, there = (attention(x, None, True, rotation(torch.arange(9) + start, 8)) for start in (0, 17))
+    torch.testing.assert_close(here, there, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(here, attention(x, None, True, None), atol=1e-3)
+
+
 def test_rotation_keeps_lengths_and_leaves_position_0_alone() -> None:
     x = torch.randn(5, 6, dtype=torch.float64)
     turned = rotate(x, rotation(torch.arange(5), 6))
