@@ -54,7 +54,9 @@ def test_no_file_can_execute(tiny_run: Path) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["bundle.json", "config.yaml", "model.safetensors", "golden.jsonl", "tokenizer/joint.model"])
+@pytest.mark.parametrize(
+    "name", ["bundle.json", "config.yaml", "model.safetensors", "golden.jsonl", "tokenizer/joint.model"]
+)
 def test_one_flipped_bit_is_noticed_and_named(bundle: Path, name: str) -> None:
     data = bytearray((bundle / name).read_bytes())
     data[len(data) // 2] ^= 1

@@ -8,7 +8,8 @@ from transformer_mt.cli.main import main
 
 WORDS = {
     "the": "le", "cat": "chat", "dog": "chien", "sees": "voit", "eats": "mange", "red": "rouge", "small": "petit",
-    "house": "maison", "and": "et", "with": "avec", "bird": "oiseau", "likes": "aime", "old": "vieux", "now": "maintenant",
+    "house": "maison", "and": "et", "with": "avec", "bird": "oiseau", "likes": "aime", "old": "vieux",
+    "now": "maintenant",
 }  # fmt: skip
 
 CONFIG = """\
@@ -29,8 +30,8 @@ logging: {{every_steps: 5, tensorboard: false, curves: false}}
 """
 
 WELL_TRAINED = (
-    "training.max_steps=240", "schedule.name=linear", "model.d_model=64", "model.dropout=0", "model.embedding_dropout=0",
-    "evaluation.every_steps=120", "checkpoint.every_steps=80", "logging.every_steps=30",
+    "training.max_steps=240", "schedule.name=linear", "model.d_model=64", "model.dropout=0",
+    "model.embedding_dropout=0", "evaluation.every_steps=120", "checkpoint.every_steps=80", "logging.every_steps=30",
 )  # fmt: skip
 """Settings that make it translate nearly without a mistake."""
 

@@ -1,18 +1,18 @@
-"""A trained model on disk: one directory with everything that a translation needs, and nothing that can execute.
+"""A trained model on disk: one directory with everything that a translation needs, and nothing that can execute:
 
-    manifest.json       size and SHA-256 of every other file
-    bundle.json         format version, languages, and the facts of the training
-    config.yaml         the configuration it was trained with
-    model.safetensors   the weights
-    tokenizer/          the SentencePiece model or models
-    golden.jsonl        sentences with the translations this model gave when it was written
+manifest.json       size and SHA-256 of every other file
+bundle.json         format version, languages, and the facts of the training
+config.yaml         the configuration it was trained with
+model.safetensors   the weights
+tokenizer/          the SentencePiece model or models
+golden.jsonl        sentences with the translations this model gave when it was written
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -36,7 +36,7 @@ class Golden:
     src: str
     translation: str
     beam_size: int
-    precision: str
+    precision: Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,7 @@ def _read_about(directory: Path) -> dict[str, Any]:
 def _write_golden(path: Path, golden: Sequence[Golden]) -> None:
     with atomic_file(path) as file:
         for one in golden:
-            entry = {"src": one.src, "translation": one.translation, "beam_size": one.beam_size, "precision": one.precision}
-            file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+            file.write(json.dumps(asdict(one), ensure_ascii=False).encode() + b"\n")
 
 
 def _read_golden(path: Path) -> list[Golden]:

@@ -89,7 +89,9 @@ def documented_commands() -> list[tuple[str, str]]:
     found = []
     for path in DOCUMENTS:
         for line in path.read_text(encoding="utf-8").splitlines():
-            match = re.match(r"[#\s]*(?:cat \S+ \| )?(?:\.venv/bin/)?transformer[-_]mt (\w.*?)(?:\s{2,}.*| #.*)?$", line)
+            match = re.match(
+                r"[#\s]*(?:cat \S+ \| )?(?:\.venv/bin/)?transformer[-_]mt (\w.*?)(?:\s{2,}.*| #.*)?$", line
+            )
             if match and match[1].split()[0] in COMMANDS and "COMMAND" not in line and "$" not in line:
                 found.append((path.name, re.sub(r" [>|] .*", "", match[1])))
     return found

@@ -16,7 +16,9 @@ COMMAND = [sys.executable, "-m", "transformer_mt", "translate"]
 def translate(tiny_run: Path, *words: str, stdin: bytes = b"", **env: str) -> "subprocess.CompletedProcess[bytes]":
     """Run the real command in a process of its own."""
     variables = {**os.environ, "OMP_NUM_THREADS": "1", **env}
-    return subprocess.run([*COMMAND, str(tiny_run), *words], input=stdin, capture_output=True, env=variables, check=False)
+    return subprocess.run(
+        [*COMMAND, str(tiny_run), *words], input=stdin, capture_output=True, env=variables, check=False
+    )
 
 
 def test_file_standard_input_and_python_give_the_same(tiny_run: Path, tmp_path: Path) -> None:
@@ -32,7 +34,16 @@ def test_file_standard_input_and_python_give_the_same(tiny_run: Path, tmp_path: 
 
 
 def test_hard_input_keeps_its_lines_and_is_reported(tiny_run: Path, tmp_path: Path) -> None:
-    lines = [b"the cat", b"", b"\xff\xfe broken", "a\u2028b\x85c".encode(), b"the dog." * 100, b"\x00", "😀".encode(), b"last"]
+    lines = [
+        b"the cat",
+        b"",
+        b"\xff\xfe broken",
+        "a\u2028b\x85c".encode(),
+        b"the dog." * 100,
+        b"\x00",
+        "😀".encode(),
+        b"last",
+    ]
     (tmp_path / "in").write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines))  # BOM, CRLF, no final line end
     report = tmp_path / "report.jsonl"
     done = translate(tiny_run, str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--report", str(report))

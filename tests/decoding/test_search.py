@@ -49,9 +49,7 @@ class TableStep:
 
 
 def settings(beam_size: int, n_best: int = 1, length_penalty: float = 1.0) -> SearchSettings:
-    return SearchSettings(
-        beam_size=beam_size, length_penalty=length_penalty, bos_id=BOS, eos_id=EOS, n_best=n_best
-    )
+    return SearchSettings(beam_size=beam_size, length_penalty=length_penalty, bos_id=BOS, eos_id=EOS, n_best=n_best)
 
 
 def all_hypotheses(sentence: int, max_length: int, length_penalty: float) -> list[tuple[float, list[int]]]:

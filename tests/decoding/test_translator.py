@@ -66,7 +66,8 @@ def test_cached_search_equals_search_without_caches(tiny_run: Path, beam_size: i
 
 NASTY = [
     "", " ", "\t", "the cat", "\u2028", "a\u2028b", "a\x0bb", "a\x85b", "\ud800", "\x00", "😀" * 50, "e\u0301" * 200,
-    "\u202e the cat", "▁", "<s> </s> <unk> <pad>", "word " * 500, "x" * 3000, "1 2 3", "\u200b", "the dog sees a cat. " * 30,
+    "\u202e the cat", "▁", "<s> </s> <unk> <pad>", "word " * 500, "x" * 3000, "1 2 3", "\u200b",
+    "the dog sees a cat. " * 30,
 ]  # fmt: skip
 
 

@@ -128,9 +128,7 @@ def test_a_run_of_another_configuration_is_refused_with_the_differences(
     assert tiny.train(config, ["optimizer.lr=1e-3", "training.max_steps=8"], ["--override-resume"]) == 0
 
 
-def test_a_directory_with_something_else_in_it_is_not_touched(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_directory_with_something_else_in_it_is_not_touched(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "run").mkdir()
     (folder / "run" / "thesis.txt").write_text("years of work")
     assert tiny.train(folder / "tiny.yaml") == 2

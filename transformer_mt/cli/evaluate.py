@@ -30,7 +30,9 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("bundle", type=Path, help="bundle, or run directory that holds one")
-    parser.add_argument("--split", choices=["test", "validation"], default="test", help="configured pairs (default: test)")
+    parser.add_argument(
+        "--split", choices=["test", "validation"], default="test", help="configured pairs (default: test)"
+    )
     parser.add_argument("--src", type=Path, help="score on this file instead ...")
     parser.add_argument("--ref", type=Path, help="... whose translations are here")
     parser.add_argument("--multi-ref", type=Path, metavar="TSV", help="all translations of each line, tab-separated")

@@ -34,7 +34,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--init-from", metavar="BUNDLE", help="start from its weights and tokenizer (fine-tuning)")
     parser.add_argument("--override-resume", action="store_true", help="go on although the configuration has changed")
-    parser.add_argument("--dry-run", action="store_true", help="check configuration, data, memory and disk; train nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check configuration, data, memory and disk; train nothing"
+    )
     parser.set_defaults(run=run)
 
 

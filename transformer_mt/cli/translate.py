@@ -34,7 +34,9 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("bundle", type=Path, help="bundle, or run directory that holds one")
-    parser.add_argument("input", nargs="?", default="-", help="text file, one sentence or paragraph a line (default: -)")
+    parser.add_argument(
+        "input", nargs="?", default="-", help="text file, one sentence or paragraph a line (default: -)"
+    )
     parser.add_argument("-o", "--output", type=Path, help="file for the translations (default: standard output)")
     parser.add_argument("--report", type=Path, help="write one JSON object a line: score and flags")
     parser.add_argument("--strict", action="store_true", help="exit with 3 when a line was flagged")
@@ -54,7 +56,9 @@ def add_parser(commands: Any) -> None:
 def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     """Options shared by all commands that translate."""
     group = parser.add_argument_group("decoding")
-    group.add_argument("--beam-size", type=int, metavar="K", help="hypotheses kept; 1 is greedy (default: the bundle's)")
+    group.add_argument(
+        "--beam-size", type=int, metavar="K", help="hypotheses kept; 1 is greedy (default: the bundle's)"
+    )
     group.add_argument("--length-penalty", type=float, metavar="A", help="score is log P / length ** A")
     group.add_argument("--batch-tokens", type=int, metavar="N", help="source tokens translated together")
     group.add_argument("--precision", choices=["auto", "fp32", "bf16"], help="arithmetic of the search")

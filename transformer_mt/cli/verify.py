@@ -26,8 +26,8 @@ def run(args: argparse.Namespace) -> int:
     result = replay(args.bundle)
     for difference in result.differences:
         print(difference)
-    verdict = "differ" if result.differences else "are as they were"
-    print(f"{args.bundle}: every file is whole; {len(result.differences)} of {result.num_golden} golden translations {verdict}")
+    count = f"{len(result.differences)} of {result.num_golden} golden translations differ"
+    print(f"{args.bundle}: every file is whole; {count}")
     if result.differences:
-        print("transformer-mt: this machine or version computes differently from the one that wrote it", file=sys.stderr)
+        print("transformer-mt: this machine or version computes otherwise than the one that wrote it", file=sys.stderr)
     return 2 if result.differences else 0

@@ -5,12 +5,12 @@ Axes: B sentences of a batch, S source length, T target length, both in tokens.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from transformer_mt.data.prepared import TokenPairs
 from transformer_mt.data.vocabulary import BOS_ID, PAD_ID
 
 LENGTH_BITS = 12
@@ -34,23 +34,13 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`; copies from pinned memory do not wait."""
-        moved = (x.to(device, non_blocking=True) for x in (self.src, self.tgt_in, self.tgt_out))
-        return Batch(*moved, self.num_source_tokens, self.num_target_tokens)
+        src, tgt_in, tgt_out = (x.to(device, non_blocking=True) for x in (self.src, self.tgt_in, self.tgt_out))
+        return Batch(src, tgt_in, tgt_out, self.num_source_tokens, self.num_target_tokens)
 
     @property
     def padding(self) -> float:
         """Share of the positions of src and tgt_out that hold no token."""
         return 1.0 - (self.num_source_tokens + self.num_target_tokens) / (self.src.numel() + self.tgt_out.numel())
-
-
-class PairTable(Protocol):
-    """What batching needs of prepared pairs."""
-
-    src_lengths: np.ndarray
-    tgt_lengths: np.ndarray
-    weights: np.ndarray | None
-
-    def rows(self, indices: np.ndarray) -> Sequence[tuple[np.ndarray, np.ndarray]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +68,7 @@ class EpochPlan:
         return self.pairs[self.starts[batch] : self.starts[batch + 1]]
 
 
-def plan_epoch(table: PairTable, limit: BatchLimit, seed: int, epoch: int) -> EpochPlan:
+def plan_epoch(table: TokenPairs, limit: BatchLimit, seed: int, epoch: int) -> EpochPlan:
     """Group the pairs of an epoch into batches of like lengths on both sides, in random order.
 
     Pairs are sorted by target length, within that by source length (rising and falling by turns, so
@@ -94,7 +84,7 @@ def plan_epoch(table: PairTable, limit: BatchLimit, seed: int, epoch: int) -> Ep
     return EpochPlan(pairs, starts, generator.permutation(len(starts) - 1))
 
 
-def _draw_pairs(table: PairTable, seed: int, epoch: int) -> np.ndarray:
+def _draw_pairs(table: TokenPairs, seed: int, epoch: int) -> np.ndarray:
     """Indices of the epoch's pairs; a pair of weight w comes floor((e + 1) w + u) - floor(e w + u) times.
 
     With u fixed for each pair, a whole weight repeats a pair exactly, and the parts of a fractional one
@@ -138,9 +128,9 @@ def _cut(lengths: np.ndarray, limit: BatchLimit, first: int) -> np.ndarray:
     return np.array(starts)
 
 
-def make_batch(table: PairTable, indices: np.ndarray) -> Batch:
+def make_batch(table: TokenPairs, indices: np.ndarray) -> Batch:
     """Read the pairs at `indices` and pad them into one batch."""
-    rows = table.rows(indices)
+    rows = table.rows(indices.tolist())
     src = pad_rows([src for src, _ in rows])
     tgt_out = pad_rows([tgt for _, tgt in rows])
     tgt_in = np.full_like(tgt_out, PAD_ID)
@@ -149,7 +139,8 @@ def make_batch(table: PairTable, indices: np.ndarray) -> Batch:
     for row, (_, tgt) in enumerate(rows):
         tgt_in[row, len(tgt) :] = PAD_ID  # the shift has carried eos one past the last input
     num_source_tokens, num_target_tokens = sum(len(src) for src, _ in rows), sum(len(tgt) for _, tgt in rows)
-    return Batch(*map(torch.from_numpy, (src, tgt_in, tgt_out)), num_source_tokens, num_target_tokens)
+    tensors = [torch.from_numpy(rows) for rows in (src, tgt_in, tgt_out)]
+    return Batch(tensors[0], tensors[1], tensors[2], num_source_tokens, num_target_tokens)
 
 
 def pad_rows(rows: Sequence[np.ndarray | list[int]]) -> np.ndarray:
@@ -160,7 +151,7 @@ def pad_rows(rows: Sequence[np.ndarray | list[int]]) -> np.ndarray:
     return padded
 
 
-def largest_batch(table: PairTable, plan: EpochPlan) -> np.ndarray:
+def largest_batch(table: TokenPairs, plan: EpochPlan) -> np.ndarray:
     """Indices of the pairs of the batch that needs most memory: the one with the most padded positions."""
     longest_src = np.maximum.reduceat(table.src_lengths[plan.pairs], plan.starts[:-1])
     longest_tgt = np.maximum.reduceat(table.tgt_lengths[plan.pairs], plan.starts[:-1])

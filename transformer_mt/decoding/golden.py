@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -37,5 +38,5 @@ def replay(path: Path) -> Replay:
     return Replay(len(bundle.golden), differences)
 
 
-def _settings(golden: Golden) -> tuple[int, str]:
+def _settings(golden: Golden) -> tuple[int, Literal["fp32", "bf16"]]:
     return golden.beam_size, golden.precision

@@ -218,7 +218,7 @@ def _settled(live: Beam, finished: Beam, max_lengths: Tensor, settings: SearchSe
 
 def _read_out(finished: Beam, row: int, max_length: int, settings: SearchSettings) -> list[Hypothesis]:
     """The n_best best finished hypotheses of one sentence."""
-    hypotheses = []
+    hypotheses: list[Hypothesis] = []
     for tokens, score in zip(finished.tokens[row].tolist(), finished.scores[row].tolist(), strict=True):
         if score > -float("inf") and len(hypotheses) < settings.n_best:
             length = tokens.index(settings.eos_id)  # bos stands for eos in this count

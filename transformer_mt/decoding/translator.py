@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -74,9 +75,7 @@ class Translator:
         """The translation of each line, in order; a blank line is answered by itself."""
         return [translation.text for translation in self.stream(lines)]
 
-    def stream(
-        self, lines: Iterable[str], n_best: int = 1, sampling: Sampling | None = None
-    ) -> Iterator[Translation]:
+    def stream(self, lines: Iterable[str], n_best: int = 1, sampling: Sampling | None = None) -> Iterator[Translation]:
         """Translate `lines` as they come, a window at a time: memory does not grow with their number.
 
         `n_best` asks for that many alternatives, at most beam_size unless they are drawn by `sampling`.
@@ -143,10 +142,11 @@ class Translator:
         return beam_search(step, max_lengths, settings)
 
 
-def _decoding_precision(precision: str, device: torch.device) -> str:
-    if precision == "auto":
+def _decoding_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Literal["fp32", "bf16"]:
+    if wanted == "auto":
         return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-    return resolve_precision(precision, device)
+    resolve_precision(wanted, device)
+    return wanted
 
 
 def _without_surrogates(line: str) -> str:

@@ -1,12 +1,12 @@
 """Where a stopped training goes on from: complete, hashed directories, the newest sound one wins.
 
-    checkpoints/step-00001000/
-        manifest.json           size and SHA-256 of every other file
-        state.json              the position of the training, plain numbers and strings
-        config.yaml             the configuration it was made with
-        model.safetensors       the weights
-        average.safetensors     their moving average, when training.ema_decay is set
-        optimizer.safetensors   the optimizer's state
+checkpoints/step-00001000/
+    manifest.json           size and SHA-256 of every other file
+    state.json              the position of the training, plain numbers and strings
+    config.yaml             the configuration it was made with
+    model.safetensors       the weights
+    average.safetensors     their moving average, when training.ema_decay is set
+    optimizer.safetensors   the optimizer's state
 """
 
 import shutil
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from transformer_mt.config.schema import Config
 from transformer_mt.errors import BundleError, TrainingError
 from transformer_mt.files import atomic_directory, free_bytes, read_json, verify_manifest, write_json, write_manifest
 from transformer_mt.tensors import load_tensors, save_tensors
@@ -87,13 +88,25 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, config_yaml: str, k
     return path
 
 
+def check_space_for_run(directory: Path, num_parameters: int, config: Config) -> int:
+    """Bytes that the checkpoints and the bundle of a training take at most.
+
+    Raises TrainingError when they are not free where `directory` is; what it holds already counts as free.
+    """
+    copies = 3 + (config.training.ema_decay > 0)  # weights, two moments, moving average
+    needed = 4 * num_parameters * (copies * (config.checkpoint.keep_last + 1) + 2)
+    held = sum(path.stat().st_size for path in directory.rglob("*.safetensors")) if directory.is_dir() else 0
+    check_free_space(directory, needed - held)
+    return needed
+
+
 def check_free_space(directory: Path, needed: int) -> None:
     """Raise TrainingError when fewer than `needed` bytes are free where `directory` is."""
     free = free_bytes(directory)
     if free < needed:
         raise TrainingError(
-            f"{directory}: a checkpoint needs {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free; make room for "
-            f"{(needed - free) / 1e6:.0f} MB and run the same command again"
+            f"{directory}: {needed / 1e6:.0f} MB are needed and {free / 1e6:.0f} MB free; make room for "
+            f"{(needed - free) / 1e6:.0f} MB, or lower checkpoint.keep_last, and run the same command again"
         )
 
 

@@ -59,12 +59,13 @@ def read_metrics(path: Path) -> list[Record]:
 def _figure(records: Sequence[Record], name: str) -> "Figure":
     try:
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError:
         raise MissingExtraError("matplotlib", "plots", "drawing learning curves") from None
     train = [record for record in records if record.get("kind") == "train"]
     validation = [record for record in records if record.get("kind") == "validation"]
-    figure = Figure(figsize=(12, 7), layout="constrained", facecolor="white")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # inches
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)  # inches
+    figure = Figure(figsize=(12, 7), layout=layout, facecolor="white")
     grid = figure.add_gridspec(2, 6, height_ratios=(3, 2))
     figure.suptitle(_title(records, name), fontsize=11, color=INK)
     _draw_loss(figure.add_subplot(grid[0, :3]), train, validation)

@@ -15,8 +15,8 @@ from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID, PAD_ID
 from transformer_mt.device import autocast, resolve_device, resolve_precision, set_threads
 from transformer_mt.errors import DataError, TrainingError
-from transformer_mt.files import free_bytes
 from transformer_mt.model.transformer import Transformer
+from transformer_mt.training.checkpoint import check_space_for_run
 from transformer_mt.training.loss import smoothed_cross_entropy
 from transformer_mt.training.optimizer import make_optimizer
 from transformer_mt.training.run_directory import RunDirectory
@@ -39,8 +39,11 @@ def dry_run(config: Config, report: Callable[[str], None]) -> None:
     model = Transformer(config.model, *sizes, PAD_ID).to(device)
     report(f"model: {model.num_parameters():,} parameters, vocabularies of {sizes[0]:,} and {sizes[1]:,} pieces")
     seconds = _try_worst_batch(config, model, precision)
-    report(f"worst batch: forward, backward and update took {seconds:.1f} s in {precision} on {device}, {threads} threads")
-    _check_disk(config, model, report)
+    report(
+        f"worst batch: forward, backward and update took {seconds:.1f} s in {precision} on {device}, {threads} threads"
+    )
+    needed = check_space_for_run(Path(config.training.run_dir), model.num_parameters(), config)
+    report(f"disk: up to {needed / 1e6:.0f} MB for checkpoints and bundle, and there is room for them")
     report("the dry run found nothing wrong; the same command without --dry-run trains")
 
 
@@ -85,8 +88,8 @@ def _try_worst_batch(config: Config, model: Transformer, precision: str) -> floa
         make_optimizer(model, config.optimizer).step()
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise TrainingError(
-            f"training.batch_size: {limits.batch_size} {limits.batch_unit} do not fit in memory ({rows} pairs of {length} "
-            "tokens were tried); lower it and raise training.accumulation_steps, or lower data.max_length"
+            f"training.batch_size: {limits.batch_size} {limits.batch_unit} do not fit in memory ({rows} pairs of "
+            f"{length} tokens were tried); lower it and raise training.accumulation_steps, or lower data.max_length"
         ) from error
     return time.perf_counter() - started
 
@@ -97,15 +100,3 @@ def _full_batch(rows: int, length: int, vocab_size: int) -> Batch:
     ids[:, -1] = EOS_ID
     tgt_in = torch.cat([torch.full((rows, 1), BOS_ID), ids[:, :-1]], dim=1)
     return Batch(ids, tgt_in, ids, rows * length, rows * length)
-
-
-def _check_disk(config: Config, model: Transformer, report: Callable[[str], None]) -> None:
-    copies = 3 + (config.training.ema_decay > 0)
-    needed = 4 * copies * model.num_parameters() * (config.checkpoint.keep_last + 1) + 4 * model.num_parameters()
-    free = free_bytes(Path(config.training.run_dir).resolve())
-    if free < needed:
-        raise TrainingError(
-            f"training.run_dir: {needed / 1e6:.0f} MB are needed for checkpoints and bundle, {free / 1e6:.0f} MB are free; "
-            "make room, or lower checkpoint.keep_last"
-        )
-    report(f"disk: up to {needed / 1e6:.0f} MB for checkpoints and bundle, {free / 1e6:.0f} MB are free")

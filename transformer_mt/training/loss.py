@@ -13,7 +13,7 @@ CHUNK_ELEMENTS = 1 << 19
 
 
 class _SmoothedCrossEntropy(torch.autograd.Function):
-    """Turns the logits into their gradient in place, a chunk of rows at a time: one pass, and no second copy of them."""
+    """Turns the logits into their gradient in place, a chunk of rows at a time: one pass, no copy."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:

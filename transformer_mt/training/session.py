@@ -30,7 +30,7 @@ from transformer_mt.model.transformer import Transformer
 from transformer_mt.model.vectors import initialise_embeddings
 from transformer_mt.tensors import load_weights
 from transformer_mt.training.averaging import average_of, swapped_in
-from transformer_mt.training.checkpoint import check_free_space, list_checkpoints, load_newest, save_checkpoint
+from transformer_mt.training.checkpoint import check_space_for_run, list_checkpoints, load_newest, save_checkpoint
 from transformer_mt.training.curves import draw_curves
 from transformer_mt.training.monitor import Monitor
 from transformer_mt.training.run_directory import RunDirectory
@@ -84,8 +84,8 @@ def set_up(config: Config, run: RunDirectory, report: Report) -> Parts:
     if start:
         load_weights(model, dict(start.model.named_parameters()), config.training.init_from or "")
     else:
-        pieces = [side.pieces(range(side.vocab_size)) for side in (tokenizers.src, tokenizers.tgt)]
-        initialise_embeddings(model, config.model, *pieces, report)
+        src_pieces, tgt_pieces = (side.pieces(range(side.vocab_size)) for side in (tokenizers.src, tokenizers.tgt))
+        initialise_embeddings(model, config.model, src_pieces, tgt_pieces, report)
     report(
         f"{model.num_parameters():,} parameters, {len(corpora.train):,} training pairs, "
         f"{precision} on {device} with {num_threads} threads"
@@ -125,7 +125,7 @@ class Session:
 
     def run(self, request: StopRequest) -> None:
         """Train to the end, or until `request` asks to stop: then save and raise Interrupted."""
-        self._check_space()
+        check_space_for_run(self.run_directory.path, self.parts.model.num_parameters(), self.config)
         self._resume()
         progress = self.trainer.progress
         if progress.finished:
@@ -138,7 +138,9 @@ class Session:
             self._watch(stats)
             if request.signal_name is not None and not progress.finished:
                 self._save()
-                raise Interrupted(f"{request.signal_name}: saved step {progress.step}; the same command goes on from there")
+                raise Interrupted(
+                    f"{request.signal_name}: saved step {progress.step}; the same command goes on from there"
+                )
         self._finish()
 
     def _resume(self) -> None:
@@ -179,7 +181,9 @@ class Session:
         self.monitor.validation({**self._position(), **result.record(), "best": is_best}, result.samples)
         patience, progress = self.config.evaluation.patience, self.trainer.progress
         if patience is not None and progress.validations_since_best >= patience:
-            self.monitor.say(f"stopping early: no better validation in {patience}; the best was step {progress.best_step}")
+            self.monitor.say(
+                f"stopping early: no better validation in {patience}; the best was step {progress.best_step}"
+            )
             progress.finished = True
         self._leave_out_time()
 
@@ -204,7 +208,11 @@ class Session:
             "target_tokens": progress.tokens,
             "validation": result.record() if result else None,
             "data": parts.corpora.train.data_fingerprint,
-            "hardware": {"processor": platform.machine(), "device": str(self.trainer.device), "threads": parts.num_threads},
+            "hardware": {
+                "processor": platform.machine(),
+                "device": str(self.trainer.device),
+                "threads": parts.num_threads,
+            },
             "precision": parts.precision,
             "versions": {"python": platform.python_version(), "torch": torch.__version__},
         }
@@ -256,13 +264,6 @@ class Session:
         before = self.trainer.progress.seconds
         self._count_time()
         self.trainer.meter.leave_out(self.trainer.progress.seconds - before)
-
-    def _check_space(self) -> None:
-        """Raise TrainingError when the checkpoints of this training would not fit on the disk."""
-        copies = 3 + (self.trainer.average is not None)  # weights, two moments, average
-        one = 4 * copies * self.parts.model.num_parameters()
-        missing = self.config.checkpoint.keep_last + 1 - len(list_checkpoints(self.run_directory.checkpoints))
-        check_free_space(self.run_directory.checkpoints, one * max(1, missing))
 
 
 def _on(device: torch.device, weights: dict[str, Tensor]) -> dict[str, Tensor]:
