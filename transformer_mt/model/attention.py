@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from transformer_mt.model.dropout import drop
+from transformer_mt.model.linear import Linear
 from transformer_mt.model.positions import Rotation, rotate
 
 KeysAndValues = tuple[Tensor, Tensor]
@@ -83,8 +84,8 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
-        self.qkv_proj = nn.Linear(d_model, 3 * d_model)
-        self.out_proj = nn.Linear(d_model, d_model)
+        self.qkv_proj = Linear(d_model, 3 * d_model)
+        self.out_proj = Linear(d_model, d_model)
 
     def forward(self, x: Tensor, mask: Tensor | None, is_causal: bool, rotation: Rotation | None) -> Tensor:
         """Attend within x (B, T, D) where mask, broadcast to (B, H, T, T), is True, or causally."""
@@ -107,9 +108,9 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
-        self.q_proj = nn.Linear(d_model, d_model)
-        self.kv_proj = nn.Linear(d_model, 2 * d_model)
-        self.out_proj = nn.Linear(d_model, d_model)
+        self.q_proj = Linear(d_model, d_model)
+        self.kv_proj = Linear(d_model, 2 * d_model)
+        self.out_proj = Linear(d_model, d_model)
 
     def forward(self, x: Tensor, memory_heads: KeysAndValues, mask: Tensor | None) -> Tensor:
         """Attend from x (B, T, D) to memory_heads, see `memory_heads`, where mask (B, 1, 1 or T, S) is True."""

@@ -13,6 +13,7 @@ from transformer_mt.config.schema import ModelConfig
 from transformer_mt.model.attention import CrossAttention, KeysAndValues, SelfAttention, attend
 from transformer_mt.model.cache import DecoderCache
 from transformer_mt.model.dropout import Dropout
+from transformer_mt.model.linear import Linear
 from transformer_mt.model.positions import Rotation
 
 NORM_EPSILON = 1e-5
@@ -43,8 +44,8 @@ class FeedForward(nn.Module):
         super().__init__()
         self.activation = config.activation
         self.num_inputs = 2 if config.activation == "swiglu" else 1  # gate and value in one product
-        self.in_proj = nn.Linear(config.d_model, self.num_inputs * config.d_ff)
-        self.out_proj = nn.Linear(config.d_ff, config.d_model)
+        self.in_proj = Linear(config.d_model, self.num_inputs * config.d_ff)
+        self.out_proj = Linear(config.d_ff, config.d_model)
         self.dropout = Dropout(config.activation_dropout)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from transformer_mt.model.attention import KeysAndValues, window_mask
 from transformer_mt.model.cache import DecoderCache
 from transformer_mt.model.dropout import Dropout
 from transformer_mt.model.layers import DecoderLayer, EncoderLayer, Past, build_norm
+from transformer_mt.model.linear import Linear
 from transformer_mt.model.positions import LearnedPositions, NoPositions, Rotation, SinusoidalPositions, rotation
 
 
@@ -67,7 +68,7 @@ class Transformer(nn.Module):
         self.tgt_embedding = Embedding(config, target)
         self.encoder = Stack(config, [EncoderLayer(config) for _ in range(config.num_encoder_layers)])
         self.decoder = Stack(config, [DecoderLayer(config) for _ in range(config.num_decoder_layers)])
-        self.output_proj = nn.Linear(config.d_model, tgt_vocab_size, bias=False)
+        self.output_proj = Linear(config.d_model, tgt_vocab_size, bias=False)
         if config.tied_embeddings != "none":
             self.output_proj.weight = target.weight
         initialise(self, config)
