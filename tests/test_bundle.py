@@ -92,12 +92,12 @@ def test_weights_of_another_model_are_refused_by_name(bundle: Path) -> None:
         load_bundle(bundle)
     text = str(error.value)
     assert "decoder.norm.bias is missing" in text
-    assert "encoder.norm.weight is (7,) instead of (32,)" in text
+    assert "encoder.norm.weight is (7,) instead of (64,)" in text
     assert "stranger is unknown" in text
 
 
 def test_weights_that_are_not_finite_are_refused(bundle: Path) -> None:
-    change_weights(bundle, encoder__norm__weight=torch.full((32,), float("nan")))
+    change_weights(bundle, encoder__norm__weight=torch.full((64,), float("nan")))
     with pytest.raises(BundleError, match=r"encoder\.norm\.weight holds NaN"):
         load_bundle(bundle)
 

@@ -105,6 +105,26 @@ def test_clipping_limits_the_true_gradient(make_trainer: MakeTrainer) -> None:
     assert float(moved) == pytest.approx(norm / 3, rel=1e-4)
 
 
+def test_the_gradient_is_clipped_after_the_loss_scale_is_taken_out(make_trainer: MakeTrainer) -> None:
+    plain, scaled = make_trainer(max_grad_norm=0.5), make_trainer(max_grad_norm=0.5)
+    scaled.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    norms = [trainer.train_step([batch_of(trainer, [0, 1, 2])]).grad_norm for trainer in (plain, scaled)]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-4)
+    for name, weight in weights_of(plain).items():
+        torch.testing.assert_close(weight, weights_of(scaled)[name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_gradient_that_overflows_lowers_the_loss_scale_and_changes_nothing(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer()
+    trainer.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    before = weights_of(trainer)
+    trainer.model.encoder.norm.weight.register_hook(lambda grad: grad * math.inf)
+    trainer.run_epoch_step()
+    assert trainer.scaler.get_scale() == 512.0
+    assert all(torch.equal(weight, before[name]) for name, weight in weights_of(trainer).items())
+    assert trainer.checkpoint().progress.scaler is not None
+
+
 def test_a_restored_trainer_goes_on_bit_for_bit(make_trainer: MakeTrainer) -> None:
     """With dropout, accumulation, moving average, in the middle of an epoch, twice."""
     settings = {"dropout": 0.3, "accumulation_steps": 2, "ema_decay": 0.9}

@@ -15,6 +15,7 @@ from transformer_mt.bundle import Bundle, build_model, load_bundle, save_bundle
 from transformer_mt.config.loading import to_yaml
 from transformer_mt.config.schema import Config
 from transformer_mt.data.corpus import read_pairs
+from transformer_mt.data.fingerprint import check_unchanged
 from transformer_mt.data.prepare import PreparedCorpora, prepare_corpora
 from transformer_mt.data.tokenizer import TokenizerPair, train_tokenizers
 from transformer_mt.device import (
@@ -24,13 +25,19 @@ from transformer_mt.device import (
     set_threads,
     use_deterministic_kernels,
 )
-from transformer_mt.errors import Interrupted
+from transformer_mt.errors import DataError, Interrupted, TokenizerError
 from transformer_mt.files import atomic_directory
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.model.vectors import initialise_embeddings
 from transformer_mt.tensors import load_weights
 from transformer_mt.training.averaging import average_of, swapped_in
-from transformer_mt.training.checkpoint import check_space_for_run, list_checkpoints, load_newest, save_checkpoint
+from transformer_mt.training.checkpoint import (
+    Progress,
+    check_space_for_run,
+    list_checkpoints,
+    load_newest,
+    save_checkpoint,
+)
 from transformer_mt.training.curves import draw_curves
 from transformer_mt.training.monitor import Monitor
 from transformer_mt.training.run_directory import RunDirectory
@@ -50,10 +57,11 @@ def train(config: Config, override_resume: bool = False) -> Path:
     device = resolve_device(config.training.device)
     resolve_precision(config.training.precision, device)
     run = RunDirectory(Path(config.training.run_dir))
-    with run.opened(config, override_resume), Monitor(run.path, config.logging) as monitor:
+    with stop_requests() as request, run.opened(config, override_resume), Monitor(run.path, config.logging) as monitor:
         session = Session(set_up(config, run, monitor.say), run, monitor)
-        with stop_requests() as request:
-            session.run(request)
+        session.resume(override_resume)
+        request.can_save = True
+        session.run(request)
     return run.bundle
 
 
@@ -125,13 +133,13 @@ class Session:
 
     def run(self, request: StopRequest) -> None:
         """Train to the end, or until `request` asks to stop: then save and raise Interrupted."""
-        check_space_for_run(self.run_directory.path, self.parts.model.num_parameters(), self.config)
-        self._resume()
         progress = self.trainer.progress
         if progress.finished:
             self.monitor.say(f"this training is complete (step {progress.step}); raise training.max_… to go on")
             return
         while not progress.finished:
+            if progress.position % len(self.trainer.plan) == 0:  # an epoch begins
+                self._check_data()
             stats = self.trainer.run_epoch_step()
             self._count_time()
             progress.finished = self.trainer.fraction_done() >= 1.0
@@ -143,15 +151,49 @@ class Session:
                 )
         self._finish()
 
-    def _resume(self) -> None:
+    def resume(self, override: bool) -> None:
+        """Go on from the newest checkpoint, if there is one; the run's configuration is changed only when that works.
+
+        Raises TransformerMTError when it cannot be used, or belongs to other pairs (unless `override`) or another
+        tokenizer.
+        """
+        check_space_for_run(self.run_directory.path, self.parts.model.num_parameters(), self.config)
         checkpoint = load_newest(self.run_directory.checkpoints, self.monitor.say)
         if checkpoint is not None:
+            self._check_origin(checkpoint.progress, override)
             self.trainer.restore(checkpoint)
             progress = self.trainer.progress
             progress.finished = progress.finished and self.trainer.fraction_done() >= 1.0
             self.monitor.say(f"going on from step {progress.step}")
+        self.trainer.progress.data = self.parts.corpora.train.identity
+        self.trainer.progress.tokenizers = self.parts.tokenizers.files()
+        self.run_directory.write_config(self.config)
         self.monitor.truncate_after(self.trainer.progress.step)
         self.clock = time.perf_counter()
+
+    def _check_origin(self, progress: Progress, override: bool) -> None:
+        """Raise an error when the checkpoint was trained with another tokenizer, or on other pairs."""
+        tokenizers, pairs = self.parts.tokenizers.files(), self.parts.corpora.train.identity
+        if progress.tokenizers not in (None, tokenizers):
+            raise TokenizerError(
+                f"{self.run_directory.tokenizer}: is not the tokenizer that this training began with "
+                f"({_listed(tokenizers)} instead of {_listed(progress.tokenizers)}); put the old one back"
+            )
+        if progress.data not in (None, pairs) and not override:
+            changed = [name for name in {**progress.data, **pairs} if progress.data.get(name) != pairs.get(name)]
+            raise DataError(
+                f"data.train: {', '.join(changed)}: not the pairs that this training began with; put the old ones "
+                "back, choose another training.run_dir, or go on all the same with --override-resume"
+            )
+
+    def _check_data(self) -> None:
+        """Save and raise DataError when a file of pairs is gone or has changed since it was read."""
+        try:
+            check_unchanged(self.parts.corpora.records)
+        except DataError:
+            if self.trainer.progress.step:
+                self._save()
+            raise
 
     def _watch(self, stats: StepStats) -> None:
         """Log, validate and save where it is due."""
@@ -207,6 +249,7 @@ class Session:
             "minutes": progress.seconds / 60,
             "target_tokens": progress.tokens,
             "validation": result.record() if result else None,
+            "metric": result.signature if result else None,
             "data": parts.corpora.train.data_fingerprint,
             "hardware": {
                 "processor": platform.machine(),
@@ -234,7 +277,7 @@ class Session:
         progress = self.trainer.progress
         best = f"; best validation at step {progress.best_step}" if progress.best_step else ""
         self.monitor.say(f"trained {progress.step} steps in {progress.seconds / 60:.1f} minutes{best}")
-        if self.config.logging.curves:
+        if self.config.logging.curves and self.run_directory.metrics.is_file():
             self.monitor.attempt("curves", lambda: draw_curves(self.run_directory.metrics, self.run_directory.path))
 
     def _try_average(self) -> None:
@@ -264,6 +307,10 @@ class Session:
         before = self.trainer.progress.seconds
         self._count_time()
         self.trainer.meter.leave_out(self.trainer.progress.seconds - before)
+
+
+def _listed(hashes: dict[str, str] | None) -> str:
+    return ", ".join(f"{name} {digest}" for name, digest in (hashes or {}).items())
 
 
 def _on(device: torch.device, weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -30,6 +30,8 @@ class Validation:
     loss: float
     """Negative log-likelihood of a target token, without label smoothing."""
     bleu: float | None
+    signature: str | None
+    """How sacreBLEU computed it."""
     samples: Sequence[Sample]
     golden: Sequence[Golden]
 
@@ -64,7 +66,7 @@ class Validator:
         try:
             loss = self._loss(model, precision)
             if self.config.evaluation.metric == "loss" and not self.config.evaluation.num_samples:
-                return Validation(loss, None, (), ())
+                return Validation(loss, None, None, (), ())
             return self._translate(model, loss)
         finally:
             model.train(was_training)
@@ -88,11 +90,11 @@ class Validator:
         translator = Translator(model, self.tokenizers, settings, self.max_source_pieces)
         pairs = self.corpus.pairs[: evaluation.max_lines]
         hypotheses = translator.translate([pair.src for pair in pairs])
-        bleu = corpus_bleu(hypotheses, [[pair.tgt] for pair in pairs]).score
+        bleu = corpus_bleu(hypotheses, [[pair.tgt] for pair in pairs])
         shown = range(0, len(pairs), max(1, len(pairs) // max(1, evaluation.num_samples)))[: evaluation.num_samples]
         samples = [Sample(pairs[i].src, hypotheses[i], pairs[i].tgt) for i in shown]
         golden = [
             Golden(pair.src, hypothesis, settings.beam_size, translator.precision)
             for pair, hypothesis in zip(pairs[:NUM_GOLDEN], hypotheses[:NUM_GOLDEN], strict=True)
         ]
-        return Validation(loss, bleu, samples, golden)
+        return Validation(loss, bleu.score, bleu.signature, samples, golden)
