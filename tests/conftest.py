@@ -2,9 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.shop import Shop
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -21,6 +25,14 @@ def shared_data() -> Path:
     if not directory.is_dir():
         pytest.skip(f"needs the data in {directory}; TRANSFORMER_MT_SHARED names another place for shared/")
     return directory
+
+
+@pytest.fixture
+def shop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> "Shop":
+    """A fresh corpus and configuration that the test may spoil."""
+    from tests.shop import Shop
+
+    return Shop(tmp_path, capsys)
 
 
 @pytest.fixture(scope="session")

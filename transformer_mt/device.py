@@ -21,7 +21,7 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in available:
-        raise DeviceError(f"training.device: {name} is not available here; choose one of {', '.join(available)}")
+        raise DeviceError(f"device {name} is not available here; choose one of {', '.join(available)}")
     return torch.device(wanted)
 
 

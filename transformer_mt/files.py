@@ -261,5 +261,5 @@ def verify_manifest(directory: Path) -> None:
             raise BundleError(f"{path}: is missing")
         if path.stat().st_size != size:
             raise BundleError(f"{path}: is damaged ({path.stat().st_size} bytes instead of {size})")
-        if sha256_of(path) != digest:
-            raise BundleError(f"{path}: is damaged (its SHA-256 is not the one in {MANIFEST})")
+        if (found := sha256_of(path)) != digest:
+            raise BundleError(f"{path}: is damaged (its SHA-256 is {found}, {MANIFEST} has {digest})")

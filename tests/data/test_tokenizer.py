@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from transformer_mt.config.schema import TokenizerConfig
 from transformer_mt.data.pairs import Pair
-from transformer_mt.data.tokenizer import Tokenizer, TokenizerPair, train_tokenizers
+from transformer_mt.data.tokenizer import Tokenizer, TokenizerPair, problem_in_child, train_tokenizers
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID, PAD_ID, SPECIAL_PIECES, UNK_ID
 from transformer_mt.errors import TokenizerError
 
@@ -221,6 +221,7 @@ def test_crash_in_the_child_is_our_error(nfkc: Tokenizer, tmp_path: Path, monkey
     nfkc.save(tmp_path / "a.model")
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
     monkeypatch.setattr("transformer_mt.data.tokenizer._PROBE", crash)
+    problem_in_child.cache_clear()
     with pytest.raises(TokenizerError, match=r"crashed on this model \(signal 11\)"):
         Tokenizer.load(tmp_path / "a.model", untrusted=True)
 

@@ -1,6 +1,7 @@
 """The command `transformer-mt`: parse, call, report; exit codes 0, 1, 2, 3, 130."""
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -22,9 +23,13 @@ exit codes:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     _use_utf8()
-    args = build_parser().parse_args(argv)
     try:
-        return int(args.run(args))
+        try:
+            args = build_parser().parse_args(argv)
+            return int(args.run(args))
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # now, so that a reader that has gone or a full disk is noticed here
     except TransformerMTError as error:  # the user can mend it; anything else keeps its traceback
         print(f"transformer-mt: error: {error}", file=sys.stderr)
         return 2
@@ -35,8 +40,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("transformer-mt: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 128 + signal.SIGPIPE
+    except OSError as error:  # a missing permission, a full disk, a file where a directory is needed
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        print(f"transformer-mt: error: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
+        if error.filename is None:
+            _drop_output()
+        return 2
+
+
+def _drop_output() -> None:
+    """Let what is still buffered for standard output go nowhere when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,12 +1,14 @@
 """`transformer-mt train`: from a YAML file to a translator."""
 
 import argparse
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from transformer_mt.config.loading import load_config
+from transformer_mt.errors import ConfigError
 
 EXAMPLES = """\
 examples:
@@ -45,15 +47,17 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config, args.overrides)
     if args.init_from:
         config = replace(config, training=replace(config.training, init_from=args.init_from))
+    if not config.data.train:
+        raise ConfigError([f"{args.config}: data.train: names no source of sentence pairs; they are what to train on"])
     if args.dry_run:
         from transformer_mt.training.dry_run import dry_run
 
-        dry_run(config, print)
+        dry_run(config, print, args.override_resume)
         return 0
     from transformer_mt.training.session import train
 
     bundle = train(config, args.override_resume)
-    name = config.training.run_dir
+    name = shlex.quote(f"./{config.training.run_dir}" if config.training.run_dir[0] == "-" else config.training.run_dir)
     print(f"The translator is in {bundle}. Next:", file=sys.stderr)
     if config.data.test:
         print(f"  transformer-mt evaluate {name}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -46,10 +47,10 @@ def add_parser(commands: Any) -> None:
     add_decoding_arguments(parser)
     sampling = parser.add_argument_group("sampling (draws instead of searching)")
     sampling.add_argument("--sample", action="store_true", help="draw translations at random")
-    sampling.add_argument("--temperature", type=float, default=1.0, help="below 1 keeps to the likely (default: 1)")
+    sampling.add_argument("--temperature", type=float, help="below 1 keeps to the likely (default: 1)")
     sampling.add_argument("--top-k", type=int, help="draw from the k likeliest tokens only")
-    sampling.add_argument("--top-p", type=float, default=1.0, help="draw from the likeliest tokens of this probability")
-    sampling.add_argument("--seed", type=int, default=1, help="seed of the draws (default: 1)")
+    sampling.add_argument("--top-p", type=float, help="draw from the likeliest tokens of this probability")
+    sampling.add_argument("--seed", type=int, help="seed of the draws (default: 1)")
     parser.set_defaults(run=run)
 
 
@@ -79,6 +80,8 @@ def load_translator(args: argparse.Namespace) -> Loaded:
     from transformer_mt.decoding.translator import Translator
     from transformer_mt.device import resolve_device, set_threads
 
+    if args.threads is not None and args.threads < 1:
+        raise TransformerMTError(f"--threads: must be at least 1, got {args.threads}")
     device = resolve_device(args.device)
     set_threads(args.threads)
     bundle = load_bundle(args.bundle)
@@ -86,7 +89,11 @@ def load_translator(args: argparse.Namespace) -> Loaded:
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     settings = replace(bundle.config.decoding, **given)
     if problems := list(settings.problems()):
-        raise TransformerMTError("; ".join(f"--{problem.replace('_', '-')}" for problem in problems))
+        raise TransformerMTError("; ".join(f"--{problem.replace('_', '-', 1)}" for problem in problems))
+    if settings.beam_size > (vocab_size := bundle.tokenizers.tgt.vocab_size):
+        raise TransformerMTError(
+            f"--beam-size: must be at most the vocabulary ({vocab_size}), got {settings.beam_size}"
+        )
     return Loaded(bundle, Translator.from_bundle(bundle, device, settings))
 
 
@@ -98,11 +105,7 @@ def run(args: argparse.Namespace) -> int:
         raise TransformerMTError(
             f"--n-best: must be at most the beam size ({translator.settings.beam_size}), got {args.n_best}"
         )
-    sampling = None
-    if args.sample:
-        from transformer_mt.decoding.search import Sampling
-
-        sampling = Sampling(temperature=args.temperature, top_k=args.top_k, top_p=args.top_p, seed=args.seed)
+    sampling = _sampling(args) if args.sample else None
     num_flagged, num_lines = 0, 0
     with ExitStack() as stack:
         lines = _progress(_input_lines(args.input, stack), args)
@@ -127,13 +130,40 @@ def _check(args: argparse.Namespace) -> None:
         raise TransformerMTError(f"--n-best: must be at least 1, got {args.n_best}")
     if args.n_best > 1 and not args.json:
         raise TransformerMTError("--n-best: alternatives need --json; plain output has one line a sentence")
-    if not args.temperature > 0 or not 0 < args.top_p <= 1 or (args.top_k is not None and args.top_k < 1):
-        raise TransformerMTError("--temperature must be above 0, --top-p in (0, 1] and --top-k at least 1")
+    _check_sampling(args)
+    if args.output is not None and args.report is not None and args.output.resolve() == args.report.resolve():
+        raise TransformerMTError(f"--report: {args.report} is the output; choose another file")
+    for name, path in (("--output", args.output), ("--report", args.report)):
+        if path is not None and path.is_dir():
+            raise TransformerMTError(f"{name}: {path} is a directory, a file is needed")
     if args.input != "-":
         check_readable_file(Path(args.input))
         for name, path in (("--output", args.output), ("--report", args.report)):
             if path is not None and path.exists() and path.samefile(args.input):
                 raise TransformerMTError(f"{name}: {path} is the input; choose another file")
+
+
+def _check_sampling(args: argparse.Namespace) -> None:
+    given = [name for name in ("temperature", "top_k", "top_p", "seed") if getattr(args, name) is not None]
+    if given and not args.sample:
+        raise TransformerMTError(f"--{given[0].replace('_', '-')}: goes with --sample")
+    if args.sample and args.beam_size is not None:
+        raise TransformerMTError("--beam-size: does not go with --sample, which draws instead of searching")
+    if args.temperature is not None and not 0 < args.temperature < math.inf:
+        raise TransformerMTError(f"--temperature: must be a finite number above 0, got {args.temperature}")
+    if args.top_p is not None and not 0 < args.top_p <= 1:
+        raise TransformerMTError(f"--top-p: must be in (0, 1], got {args.top_p}")
+    if args.top_k is not None and args.top_k < 1:
+        raise TransformerMTError(f"--top-k: must be at least 1, got {args.top_k}")
+    if args.seed is not None and args.seed < 0:
+        raise TransformerMTError(f"--seed: must be 0 or above, got {args.seed}")
+
+
+def _sampling(args: argparse.Namespace) -> Any:
+    from transformer_mt.decoding.search import Sampling
+
+    names = ("temperature", "top_k", "top_p", "seed")
+    return Sampling(**{name: getattr(args, name) for name in names if getattr(args, name) is not None})
 
 
 def _input_lines(name: str, stack: ExitStack) -> Iterator[str]:

@@ -75,6 +75,13 @@ class PreparedCorpus:
             described[record.name] = {"pairs": before + counts["kept"], "sha256": record.sha256}
         return described
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """For each source, what decides whether a training on it can go on: its kept pairs and its contents."""
+        return {
+            name: f"{found['pairs']} pairs, SHA-256 {found['sha256']}" for name, found in self.data_fingerprint.items()
+        }
+
 
 class EvaluationCorpus:
     """Validation or test pairs, few enough for memory.

@@ -74,12 +74,16 @@ def evaluate(
     """
     if not pairs:
         raise DataError("there is nothing to evaluate: no pairs")
+    every = None
+    if multi_references is not None:
+        every = [line.split("\t") for line in read_lines(multi_references)]
+        if len(every) != len(pairs):
+            raise DataError(f"{multi_references}: has {len(every)} lines, {len(pairs)} are needed, one for each source")
     config, translations = bundle.config, list(translator.stream(pair.src for pair in pairs))
     hypotheses, references = [translation.text for translation in translations], [pair.tgt for pair in pairs]
     samples = config.evaluation.bootstrap_samples
     multi = None
-    if multi_references is not None:
-        every = [line.split("\t") for line in read_lines(multi_references)]
+    if every is not None:
         multi = {"score": (score := corpus_bleu(hypotheses, every)).score, "signature": score.signature}
     write_scored_files(directory, hypotheses, references)
     scores = corpus_scores(hypotheses, references, config.data.tgt_lang, samples)

@@ -14,13 +14,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
+from transformer_mt import __version__
 from transformer_mt.config.schema import Config
-from transformer_mt.errors import BundleError, TrainingError
+from transformer_mt.errors import BundleError, DataError, TrainingError
 from transformer_mt.files import atomic_directory, free_bytes, read_json, verify_manifest, write_json, write_manifest
 from transformer_mt.tensors import load_tensors, save_tensors
 
+FORMAT_VERSION = 1
 PREFIX = "step-"
 
 
@@ -49,6 +52,10 @@ class Progress:
     """Counts since the last line of the log."""
     scaler: dict[str, float] | None = None
     """State of the fp16 gradient scaler."""
+    data: dict[str, str] | None = None
+    """What each source of training pairs was, by name, see `PreparedCorpus.identity`."""
+    tokenizers: dict[str, str] | None = None
+    """SHA-256 of each tokenizer, see `TokenizerPair.files`."""
     finished: bool = False
     """Whether the training has come to its end, by a limit or by early stopping."""
 
@@ -81,7 +88,8 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, config_yaml: str, k
         for name, tensors in tensor_files.items():
             save_tensors(temporary / name, tensors)
         (temporary / "config.yaml").write_text(config_yaml, encoding="utf-8")
-        write_json(temporary / "state.json", asdict(checkpoint.progress))
+        about = {"format_version": FORMAT_VERSION, "written_by": f"transformer_mt {__version__}"}
+        write_json(temporary / "state.json", {**about, **asdict(checkpoint.progress)})
         write_manifest(temporary)
     for old in list_checkpoints(directory)[:-keep_last]:
         shutil.rmtree(old, ignore_errors=True)
@@ -119,7 +127,8 @@ def list_checkpoints(directory: Path) -> list[Path]:
 def load_newest(directory: Path, report: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint below `directory` that is sound, or None when there is none at all.
 
-    A damaged one is reported and the one before it taken. Raises BundleError when all are damaged.
+    A damaged one is reported and the one before it taken. Raises BundleError when all are damaged, and
+    TrainingError when the newest was written by a newer version.
     """
     paths = list_checkpoints(directory)
     for path in reversed(paths):
@@ -136,21 +145,34 @@ def load_newest(directory: Path, report: Callable[[str], None]) -> Checkpoint | 
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read one checkpoint; raises BundleError naming what is missing or damaged."""
+    """Read one checkpoint.
+
+    Raises BundleError naming what is missing, damaged or not finite, and TrainingError for one of a newer version.
+    """
     verify_manifest(path)
     if not (path / "optimizer.safetensors").is_file():
         raise BundleError(f"{path}: has no optimizer state; start a new training from it with --init-from")
+    progress, average = _read_progress(path / "state.json"), path / "average.safetensors"
+    weights = load_tensors(path / "model.safetensors")
+    for name, tensor in weights.items():
+        if not torch.isfinite(tensor).all():
+            raise BundleError(f"{path}: weight {name} holds NaN or infinity")
+    optimizer = load_tensors(path / "optimizer.safetensors")
+    return Checkpoint(progress, weights, optimizer, load_tensors(average) if average.is_file() else {})
+
+
+def _read_progress(path: Path) -> Progress:
     try:
-        progress = Progress(**read_json(path / "state.json"))
-    except TypeError as error:
-        raise BundleError(f"{path / 'state.json'}: was written by another version ({error})") from None
-    average = path / "average.safetensors"
-    return Checkpoint(
-        progress,
-        load_tensors(path / "model.safetensors"),
-        load_tensors(path / "optimizer.safetensors"),
-        load_tensors(average) if average.is_file() else {},
-    )
+        state = dict(read_json(path))
+        version, writer = int(state.pop("format_version", 1)), state.pop("written_by", "a newer version")
+        if version > FORMAT_VERSION:
+            raise TrainingError(
+                f"{path.parent}: format {version} was written by {writer}, this is transformer_mt {__version__}, "
+                f"which reads up to format {FORMAT_VERSION}; update transformer_mt"
+            )
+        return Progress(**state)
+    except (DataError, TypeError, ValueError) as error:
+        raise BundleError(f"{path}: is not the state of a training ({error})") from None
 
 
 def sweep(directory: Path) -> None:

@@ -25,16 +25,14 @@ NUM_LOOKED_AT = 2000
 """Pairs read of each source; the rest is read when the training starts."""
 
 
-def dry_run(config: Config, report: Callable[[str], None]) -> None:
+def dry_run(config: Config, report: Callable[[str], None], override_resume: bool = False) -> None:
     """Check and report; raises TransformerMTError for the first thing that would stop the training."""
     device = resolve_device(config.training.device)
     precision = resolve_precision(config.training.precision, device)
     threads = set_threads(config.training.threads)
-    RunDirectory(Path(config.training.run_dir)).check(config, override=False)
+    RunDirectory(Path(config.training.run_dir)).check(config, override_resume)
     for split in ("train", "validation", "test"):
         _look_at_sources(split, getattr(config.data, split), config, report)
-    if not config.data.train:
-        raise DataError("data.train: names no source of sentence pairs")
     sizes = _vocabulary_sizes(config)
     model = Transformer(config.model, *sizes, PAD_ID).to(device)
     report(f"model: {model.num_parameters():,} parameters, vocabularies of {sizes[0]:,} and {sizes[1]:,} pieces")

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from transformer_mt.config.loading import differences, load_config, to_yaml
 from transformer_mt.config.schema import Config
 from transformer_mt.errors import TrainingError, TransformerMTError
 from transformer_mt.files import atomic_file, write_problem
-from transformer_mt.training.checkpoint import sweep
+from transformer_mt.training.checkpoint import list_checkpoints, sweep
 
 MAY_DIFFER = (
     "logging.",
@@ -29,6 +30,10 @@ MAY_DIFFER = (
 """Settings that a resumed training may change: they end, watch or store it, and the path of the weights stays."""
 
 
+MUST_NOT_DIFFER = ("tokenizer.",)
+"""Settings that not even --override-resume may change: they made the vocabulary that the weights belong to."""
+
+
 class RunDirectory:
     """Paths inside of a run directory."""
 
@@ -43,7 +48,7 @@ class RunDirectory:
 
     @contextmanager
     def opened(self, config: Config, override: bool) -> Iterator[None]:
-        """Hold the directory for this process and write the configuration into it.
+        """Hold the directory for this process.
 
         Raises TrainingError when another process trains in it, when it holds something else, or when it
         was made with another configuration (unless `override`); nothing in it is changed then.
@@ -57,10 +62,26 @@ class RunDirectory:
         with lock:
             self._take(lock.fileno())
             self.check(config, override)  # again: another process may have been before us
-            with atomic_file(self.config) as file:
-                file.write(to_yaml(config).encode())
+            if not self.has_begun:
+                self._start_with(config)
             sweep(self.checkpoints)
             yield
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether something was trained here, which another configuration would spoil."""
+        return self.bundle.exists() or bool(list_checkpoints(self.checkpoints))
+
+    def write_config(self, config: Config) -> None:
+        """Make `config` the one that this directory is trained with."""
+        with atomic_file(self.config) as file:
+            file.write(to_yaml(config).encode())
+
+    def _start_with(self, config: Config) -> None:
+        """Take `config` before anything was trained; a tokenizer made for another one is made anew."""
+        if self.config.is_file() and self.tokenizer.is_dir() and differences(load_config(self.config), config):
+            shutil.rmtree(self.tokenizer)
+        self.write_config(config)
 
     def check(self, config: Config, override: bool) -> None:
         """Raise TrainingError when this directory cannot serve a training with `config`; changes nothing."""
@@ -88,14 +109,20 @@ class RunDirectory:
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
 
     def _check_config(self, config: Config, override: bool) -> None:
-        if not self.config.is_file() or override:
+        if not self.has_begun:
             return
-        changed = [line for line in differences(load_config(self.config), config) if not line.startswith(MAY_DIFFER)]
+        must_not_differ = MUST_NOT_DIFFER if override else ("",)
+        changed = [
+            line
+            for line in differences(load_config(self.config), config)
+            if line.startswith(must_not_differ) and not line.startswith(MAY_DIFFER)
+        ]
         if changed:
             raise TrainingError(
                 f"training.run_dir: {self.path} was made with another configuration:\n"
                 + "\n".join(f"  {line}" for line in changed)
-                + "\nchoose another training.run_dir, or go on all the same with --override-resume"
+                + "\nchoose another training.run_dir"
+                + ("" if override else ", or go on all the same with --override-resume")
             )
 
 

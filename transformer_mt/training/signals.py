@@ -8,14 +8,15 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether SIGINT or SIGTERM has come."""
+    """Whether SIGINT or SIGTERM has come. Until there is something to save, the first one stops at once."""
 
     def __init__(self) -> None:
         self.signal_name: str | None = None
+        self.can_save = False
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Note the signal; a second one stops at once, with the last checkpoint intact."""
-        if self.signal_name is not None:
+        if self.signal_name is not None or not self.can_save:
             raise KeyboardInterrupt
         self.signal_name = signal.Signals(number).name
 

@@ -24,6 +24,8 @@ from transformer_mt.data.synthetic import (
     patterns_statements,
 )
 from transformer_mt.data.synthetic.draw import Draw
+from transformer_mt.errors import DataError
+from transformer_mt.files import atomic_file
 
 HELD_OUT_PERCENT = 6
 """Share of the combinations that belong to validation, and to test."""
@@ -139,12 +141,19 @@ def synthesize(
 
 
 def write_corpus(corpus: SyntheticCorpus, directory: Path, src_lang: str = "en", tgt_lang: str = "fr") -> list[Path]:
-    """Write {train,val,test}.{en,fr}, one sentence a line, and return the six paths."""
-    directory.mkdir(parents=True, exist_ok=True)
-    paths = []
+    """Write {train,val,test}.{en,fr}, one sentence a line, and return the six paths.
+
+    Raises DataError when one of these files is there already and holds something else; none is written then.
+    """
+    contents: dict[Path, bytes] = {}
     for name, pairs in (("train", corpus.train), ("val", corpus.validation), ("test", corpus.test)):
         for side, lang in enumerate((src_lang, tgt_lang)):
             path = directory / f"{name}.{lang}"
-            path.write_bytes("".join(pair[side] + "\n" for pair in pairs).encode())
-            paths.append(path)
-    return paths
+            contents[path] = "".join(pair[side] + "\n" for pair in pairs).encode()
+    for path, content in contents.items():
+        if path.exists() and path.read_bytes() != content:
+            raise DataError(f"{path}: holds something else; nothing is overwritten, choose another directory")
+    for path, content in contents.items():
+        with atomic_file(path) as file:
+            file.write(content)
+    return list(contents)
