@@ -186,6 +186,8 @@ def problem_in_child(proto: bytes) -> str | None:
         child = subprocess.run(command, input=proto, capture_output=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:
         return "SentencePiece did not get done with this model in 60 s"
+    except OSError:  # no process can be started here; loading it in this one still finds what is merely damaged
+        return None
     if child.returncode < 0:
         return f"SentencePiece crashed on this model (signal {-child.returncode}); do not use it"
     if child.returncode > 0:
