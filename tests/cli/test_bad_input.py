@@ -288,12 +288,12 @@ def shell(command: str, **env: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_rows_38_43_a_reader_that_has_gone_is_no_error() -> None:
-    done = shell("transformer-mt config describe | true; exit ${PIPESTATUS[0]}")
+    done = shell("transformer-mt config describe logging | true; exit ${PIPESTATUS[0]}")
     assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_a_full_disk_behind_standard_output_is_one_line() -> None:
-    done = shell("transformer-mt config describe > /dev/full")
+    done = shell("transformer-mt config describe logging > /dev/full")
     assert done.returncode == 2 and "standard output: No space left" in the_error(done.stderr)
 
 
