@@ -283,7 +283,7 @@ def test_the_embedded_corpus_overwrites_nothing_else(tmp_path: Path, capsys: pyt
 
 def shell(command: str, **env: str) -> "subprocess.CompletedProcess[str]":
     command = command.replace("transformer-mt", f"'{sys.executable}' -m transformer_mt")
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", **env}
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "", **env}
     return subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=variables, check=False)
 
 
