@@ -2,8 +2,8 @@
 
 import argparse
 import shutil
-from pathlib import Path
 
+from transformer_mt.cli.options import add_config_arguments
 from transformer_mt.config.loading import load_config, to_yaml
 from transformer_mt.config.manual import as_markdown, as_text, manual, section_manual
 
@@ -16,15 +16,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser("config", help="show or explain configurations", description=__doc__)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     show = actions.add_parser("show", help=SHOW_HELP, description=SHOW_HELP)
-    show.add_argument("config", type=Path, metavar="FILE", help="for example configs/quickstart.yaml")
-    show.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="SECTION.KEY=VALUE",
-        action="append",
-        default=[],
-        help="use this value in place of the file's; may be repeated",
-    )
+    add_config_arguments(show)
     show.set_defaults(run=run_show)
     describe = actions.add_parser("describe", help=DESCRIBE_HELP, description=DESCRIBE_HELP)
     describe.add_argument("section", nargs="?", metavar="SECTION", help="only this section, for example model")

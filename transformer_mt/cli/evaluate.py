@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from transformer_mt.cli.translate import add_decoding_arguments, load_translator
+from transformer_mt.cli.options import add_decoding_arguments, load_translator
 from transformer_mt.errors import TransformerMTError
 from transformer_mt.files import write_json
 

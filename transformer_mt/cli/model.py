@@ -1,8 +1,8 @@
 """`transformer-mt model`: what the model of a configuration is made of."""
 
 import argparse
-from pathlib import Path
 
+from transformer_mt.cli.options import add_config_arguments
 from transformer_mt.config.loading import load_config
 
 SUMMARY_HELP = "print the blocks of a model with their shapes and parameter counts"
@@ -13,16 +13,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser("model", help="show what a model is made of", description=__doc__)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     summary = actions.add_parser("summary", help=SUMMARY_HELP, description=SUMMARY_HELP)
-    summary.add_argument("config", type=Path, metavar="CONFIG", help="for example configs/quickstart.yaml")
+    add_config_arguments(summary)
     summary.add_argument("--format", choices=("text", "mermaid"), default="text", help="default: text")
-    summary.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="SECTION.KEY=VALUE",
-        action="append",
-        default=[],
-        help="use this value in place of the file's; may be repeated",
-    )
     summary.set_defaults(run=run_summary)
 
 

@@ -4,9 +4,9 @@ import argparse
 import shlex
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from transformer_mt.cli.options import add_config_arguments
 from transformer_mt.config.loading import load_config
 from transformer_mt.errors import ConfigError
 
@@ -30,10 +30,7 @@ def add_parser(commands: Any) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("config", type=Path, help="for example configs/multi30k.yaml")
-    parser.add_argument(
-        "--set", dest="overrides", metavar="SECTION.KEY=VALUE", action="append", default=[], help="change a setting"
-    )
+    add_config_arguments(parser)
     parser.add_argument("--init-from", metavar="BUNDLE", help="start from its weights and tokenizer (fine-tuning)")
     parser.add_argument("--override-resume", action="store_true", help="go on although the configuration has changed")
     parser.add_argument(

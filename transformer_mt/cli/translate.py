@@ -6,10 +6,10 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
+from transformer_mt.cli.options import add_decoding_arguments, load_translator
 from transformer_mt.errors import TransformerMTError
 from transformer_mt.files import UTF8_BOM, atomic_file, check_readable_file
 
@@ -52,49 +52,6 @@ def add_parser(commands: Any) -> None:
     sampling.add_argument("--top-p", type=float, help="draw from the likeliest tokens of this probability")
     sampling.add_argument("--seed", type=int, help="seed of the draws (default: 1)")
     parser.set_defaults(run=run)
-
-
-def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options shared by all commands that translate."""
-    group = parser.add_argument_group("decoding")
-    group.add_argument(
-        "--beam-size", type=int, metavar="K", help="hypotheses kept; 1 is greedy (default: the bundle's)"
-    )
-    group.add_argument("--length-penalty", type=float, metavar="A", help="score is log P / length ** A")
-    group.add_argument("--batch-tokens", type=int, metavar="N", help="source tokens translated together")
-    group.add_argument("--precision", choices=["auto", "fp32", "bf16"], help="arithmetic of the search")
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
-    group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores)")
-
-
-class Loaded(NamedTuple):
-    """A bundle and the translator made of it."""
-
-    bundle: Any
-    translator: Any
-
-
-def load_translator(args: argparse.Namespace) -> Loaded:
-    """The bundle, with the translator that the options of `add_decoding_arguments` describe."""
-    from transformer_mt.bundle import load_bundle
-    from transformer_mt.decoding.translator import Translator
-    from transformer_mt.device import resolve_device, set_threads
-
-    if args.threads is not None and args.threads < 1:
-        raise TransformerMTError(f"--threads: must be at least 1, got {args.threads}")
-    device = resolve_device(args.device)
-    set_threads(args.threads)
-    bundle = load_bundle(args.bundle)
-    names = ("beam_size", "length_penalty", "batch_tokens", "precision")
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    settings = replace(bundle.config.decoding, **given)
-    if problems := list(settings.problems()):
-        raise TransformerMTError("; ".join(f"--{problem.replace('_', '-', 1)}" for problem in problems))
-    if settings.beam_size > (vocab_size := bundle.tokenizers.tgt.vocab_size):
-        raise TransformerMTError(
-            f"--beam-size: must be at most the vocabulary ({vocab_size}), got {settings.beam_size}"
-        )
-    return Loaded(bundle, Translator.from_bundle(bundle, device, settings))
 
 
 def run(args: argparse.Namespace) -> int:
