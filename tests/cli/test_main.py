@@ -1,5 +1,6 @@
 """The command as a whole: help, usage, exit codes, and what the documents say of it."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -70,6 +71,20 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transformer_mt.cli.train.run", fail)
     with pytest.raises(ZeroDivisionError):
         main(["train", "x.yaml"])
+
+
+def test_a_locale_that_cannot_name_the_files_is_told_how_to(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "data: {train: {src: é.en, tgt: é.fr}, validation: {src: a, tgt: b}}\ntraining: {max_steps: 1}\n",
+        encoding="utf-8",
+    )
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment = {**os.environ, **locale, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "transformer_mt", "train", "c.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "cannot name a file in this locale (ascii); set PYTHONUTF8=1" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_wrong_configuration_is_answered_without_loading_torch(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from transformer_mt.errors import TransformerMTError
 from transformer_mt.model.positions import SinusoidalPositions, rotate, rotation, sinusoids
+from transformer_mt.model.rows import Rows
 from transformer_mt.model.transformer import Transformer
 
 MakeModel = Callable[..., Transformer]
@@ -23,7 +24,8 @@ def test_sinusoids_equal_the_formula_in_halves() -> None:
 
 def test_sinusoidal_table_grows_with_the_sequence() -> None:
     positions = SinusoidalPositions(4, 8)
-    torch.testing.assert_close(positions(torch.zeros(1, 9, 8), 3)[0], sinusoids(torch.arange(3, 12), 8))
+    here = torch.arange(3, 12)
+    torch.testing.assert_close(positions(torch.zeros(1, 9, 8), here, 12)[0], sinusoids(here, 8))
 
 
 def test_rotary_scores_depend_on_the_distance_only() -> None:
@@ -39,10 +41,11 @@ def test_rotary_scores_depend_on_the_distance_only() -> None:
 
 def test_rotary_self_attention_does_not_change_when_everything_moves(make_model: MakeModel) -> None:
     attention = make_model(positions="rotary").encoder.layers[0].self_attention
-    x = torch.randn(2, 9, 16)
-    here, there = (attention(x, None, True, rotation(torch.arange(9) + start, 8)) for start in (0, 17))
+    rows = Rows(torch.ones(2, 9, dtype=torch.bool), torch.float32)
+    x = rows.pack(torch.randn(2, 9, 16))
+    here, there = (attention(x, rows, None, rotation(torch.arange(9) + start, 8)) for start in (0, 17))
     torch.testing.assert_close(here, there, atol=1e-5, rtol=1e-5)
-    assert not torch.allclose(here, attention(x, None, True, None), atol=1e-3)
+    assert not torch.allclose(here, attention(x, rows, None, None), atol=1e-3)
 
 
 def test_rotation_keeps_lengths_and_leaves_position_0_alone() -> None:
@@ -50,6 +53,11 @@ def test_rotation_keeps_lengths_and_leaves_position_0_alone() -> None:
     turned = rotate(x, rotation(torch.arange(5), 6))
     torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1), atol=1e-6, rtol=0)
     assert torch.equal(turned[0], x[0])
+
+
+def test_rotation_has_the_gradient_of_its_formula() -> None:
+    x = torch.randn(2, 5, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: rotate(x, rotation(torch.arange(5), 6)), x, atol=1e-6)
 
 
 @pytest.mark.parametrize("positions", ["sinusoidal", "learned", "rotary", "none"])

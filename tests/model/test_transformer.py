@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from transformer_mt.config.schema import ModelConfig
+from transformer_mt.model.rows import Rows
 from transformer_mt.model.transformer import Transformer
 
 MakeConfig = Callable[..., ModelConfig]
@@ -82,8 +83,8 @@ def test_equals_torch_nn_transformer_on_copied_weights(make_model: MakeModel, or
     src, tgt_in = random_batch()
     hidden = model.decode(tgt_in, model.encode(src), model.source_mask(src))
     theirs = torch_twin(model)(
-        model.src_embedding(src),
-        model.tgt_embedding(tgt_in),
+        model.src_embedding(src, torch.arange(7), 7),
+        model.tgt_embedding(tgt_in, torch.arange(6), 6),
         tgt_mask=nn.Transformer.generate_square_subsequent_mask(tgt_in.shape[1]),
         src_key_padding_mask=src == 0,
         memory_key_padding_mask=src == 0,
@@ -151,8 +152,10 @@ def test_window_equals_an_explicit_mask(make_model: MakeModel) -> None:
     plain.load_state_dict(local.state_dict())
     src = torch.randint(4, 20, (1, 9))
     band = torch.tensor([[abs(i - j) <= 2 for j in range(9)] for i in range(9)])
-    expected = plain.encoder.norm(plain.encoder.layers[0](plain.src_embedding(src), band, None))
-    torch.testing.assert_close(local.encode(src), expected)
+    rows = Rows(src != 0, torch.float32)
+    x = plain.src_embedding(src[0], torch.arange(9), 9)
+    expected = plain.encoder.norm(plain.encoder.layers[0](rows.pack(x[None]), rows, band, None))
+    torch.testing.assert_close(local.encode(src), rows.unpack(expected))
     assert not torch.allclose(local.encode(src), plain.encode(src), atol=1e-3)
 
 
@@ -191,7 +194,8 @@ def test_uniform_initialisation_fills_its_interval(make_config: MakeConfig) -> N
 
 def test_scaled_embeddings_start_at_unit_variance(make_config: MakeConfig) -> None:
     model = Transformer(make_config(d_model=64, positions="none"), 500, 500)
-    assert model.src_embedding(torch.arange(500)[None]).std().item() == pytest.approx(1, rel=0.03)
+    embedded = model.src_embedding(torch.arange(500), torch.zeros(500, dtype=torch.int64), 1)
+    assert embedded.std().item() == pytest.approx(1, rel=0.03)
 
 
 def test_bf16_autocast_stays_near_float32(make_model: MakeModel) -> None:

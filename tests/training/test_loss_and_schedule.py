@@ -6,10 +6,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from transformer_mt.config.schema import OptimizerConfig, ScheduleConfig
+from transformer_mt.config.schema import ModelConfig, OptimizerConfig, ScheduleConfig
+from transformer_mt.model.linear import Linear
+from transformer_mt.model.transformer import Transformer
 from transformer_mt.training import loss as loss_module
 from transformer_mt.training.loss import smoothed_cross_entropy
-from transformer_mt.training.optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors
+from transformer_mt.training.optimizer import (
+    load_optimizer_tensors,
+    make_optimizer,
+    optimizer_tensors,
+    orthogonalized,
+)
 from transformer_mt.training.schedule import lr_at
 
 
@@ -17,14 +24,14 @@ from transformer_mt.training.schedule import lr_at
 def test_loss_and_gradient_equal_cross_entropy(smoothing: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loss_module, "CHUNK_ELEMENTS", 70)  # several chunks, the last one short
     torch.manual_seed(1)
-    hidden = torch.randn(23, 8, requires_grad=True)
+    hidden = torch.randn(26, 8, requires_grad=True)  # three rows more than targets, which count for nothing
     weight = torch.randn(30, 8, requires_grad=True)
     targets = torch.randint(0, 30, (23,))
     objective, nll = smoothed_cross_entropy(hidden @ weight.T, targets, smoothing)
     (objective / 7).backward()
     found = hidden.grad, weight.grad
     hidden.grad = weight.grad = None
-    logits = hidden @ weight.T
+    logits = (hidden @ weight.T)[:23]
     expected = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="sum")
     (expected / 7).backward()
     torch.testing.assert_close(objective, expected)
@@ -69,11 +76,11 @@ def test_no_warm_up_starts_at_the_peak() -> None:
     assert lr_at(1, 1.0, config, None) == 1.0
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "muon", "sgd"])
 def test_optimizer_state_survives_a_round_trip(name: str) -> None:
     config = OptimizerConfig(name=name, lr=0.1, momentum=0.5, weight_decay=0.1)  # type: ignore[arg-type]
     torch.manual_seed(0)
-    model = torch.nn.Linear(3, 2)
+    model = Linear(3, 2)
     inputs = torch.randn(5, 3)
 
     def update(optimizer: torch.optim.Optimizer, net: torch.nn.Module) -> None:
@@ -83,13 +90,57 @@ def test_optimizer_state_survives_a_round_trip(name: str) -> None:
 
     first = make_optimizer(model, config)
     update(first, model)
-    twin = torch.nn.Linear(3, 2)
+    twin = Linear(3, 2)
     twin.load_state_dict(model.state_dict())
     second = make_optimizer(twin, config)
     load_optimizer_tensors(twin, second, optimizer_tensors(model, first))
     update(first, model)
     update(second, twin)
     assert torch.equal(model.weight, twin.weight) and torch.equal(model.bias, twin.bias)
+
+
+@pytest.mark.parametrize("shape", [(40, 16), (16, 40), (24, 24)])
+def test_orthogonalizing_keeps_singular_vectors_and_evens_out_singular_values(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    left, _, right = torch.linalg.svd(torch.randn(3, *shape), full_matrices=False)
+    matrices = left @ torch.diag(torch.linspace(0.1, 3.0, min(shape))) @ right
+    found = left.mT @ orthogonalized(matrices) @ right.mT
+    values = found.diagonal(dim1=1, dim2=2)
+    assert values.min() > 0.6 and values.max() < 1.3
+    torch.testing.assert_close(found, torch.diag_embed(values), atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("num_fused", [1, 3])
+def test_muon_equals_that_of_pytorch_on_each_projection(num_fused: int) -> None:
+    torch.manual_seed(0)
+    layer = Linear(20, 36, num_fused=num_fused)
+    parts = [torch.nn.Parameter(part.clone()) for part in layer.weight.detach().chunk(num_fused)]
+    ours = make_optimizer(layer, OptimizerConfig(name="muon", lr=0.05, weight_decay=0.3))
+    theirs = torch.optim.Muon(parts, lr=0.05, weight_decay=0.3, adjust_lr_fn="match_rms_adamw")
+    before = layer.weight.detach().clone()
+    for _ in range(3):
+        gradient = torch.randn(36, 20)
+        layer.weight.grad = gradient
+        layer.bias.grad = torch.ones(36)
+        for part, share in zip(parts, gradient.chunk(num_fused), strict=True):
+            part.grad = share
+        ours.step()
+        theirs.step()
+    moved = (layer.weight.detach() - before).norm()
+    assert (torch.cat([part.detach() for part in parts]) - layer.weight.detach()).norm() < 0.01 * moved  # bf16 inside
+    assert not torch.equal(layer.bias, torch.zeros(36))  # by adamw
+
+
+def test_muon_leaves_embeddings_and_the_output_to_adamw() -> None:
+    sizes = {"d_model": 8, "num_heads": 2, "d_ff": 12, "num_encoder_layers": 1, "num_decoder_layers": 1}
+    model = Transformer(ModelConfig(**sizes, tied_embeddings="none"), 9, 9)  # type: ignore[arg-type]
+    optimizer = make_optimizer(model, OptimizerConfig(name="muon"))
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    assert {names[id(weight)] for weight in optimizer.param_groups[0]["params"]} == {
+        name for name, weight in model.named_parameters() if ".layers." in name and weight.dim() == 2
+    }
+    listed = [id(weight) for group in optimizer.param_groups for weight in group["params"]]
+    assert sorted(listed) == sorted(names)
 
 
 def test_only_matrices_decay() -> None:

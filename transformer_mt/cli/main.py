@@ -42,6 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as in `| head`
         _drop_output()
         return 128 + signal.SIGPIPE
+    except UnicodeEncodeError as error:
+        if error.encoding != sys.getfilesystemencoding():
+            raise
+        problem = f"{error.object}: cannot name a file in this locale ({error.encoding}); set PYTHONUTF8=1"
+        print(f"transformer-mt: error: {problem}", file=sys.stderr)
+        return 2
     except OSError as error:  # a missing permission, a full disk, a file where a directory is needed
         if error.filename is None and error.errno != errno.ENOSPC:
             raise

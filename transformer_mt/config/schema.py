@@ -95,8 +95,9 @@ class ModelConfig:
 class OptimizerConfig:
     """How gradients change the weights."""
 
-    name: Literal["adamw", "adam", "sgd"] = "adamw"
-    """adamw decays weights apart from the gradient (Loshchilov and Hutter 2019)."""
+    name: Literal["adamw", "adam", "muon", "sgd"] = "adamw"
+    """adamw decays weights apart from the gradient (Loshchilov and Hutter 2019); muon, for the matrices inside the
+    layers, gives all directions of an update the same size (Jordan et al. 2024), and leaves the rest to adamw."""
     lr: float = 1e-3
     """Peak learning rate; section schedule says how it rises and falls."""
     betas: tuple[float, float] = (0.9, 0.98)

@@ -31,7 +31,7 @@ def read_parquet(path: Path, fields: tuple[str, str], notes: ReadingNotes) -> It
             columns = _columns_to_read(str(path), file.schema_arrow, fields)
             yield from _rows(file.iter_batches(ROWS_AT_A_TIME, columns=columns), fields, notes)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: cannot be read as parquet ({_first_line(error)})") from None
+        raise DataError(f"{path}: cannot be read as parquet ({_first_line(error)}); fetch or write it again") from None
 
 
 def read_hub(source: SourceConfig, fields: tuple[str, str], notes: ReadingNotes) -> Iterator[Raw]:

@@ -3,13 +3,16 @@
 Axes: B batch, H heads, T query length, S key length, D d_model, E = D / H. Masks: True = may attend.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from transformer_mt.model.dropout import drop
+from transformer_mt.model.dropout import keep_mask
 from transformer_mt.model.linear import Linear
 from transformer_mt.model.positions import Rotation, rotate
+from transformer_mt.model.rows import Rows
 
 KeysAndValues = tuple[Tensor, Tensor]
 
@@ -47,17 +50,51 @@ def attend_by_products(
 
     PyTorch's softmax computes in float32 inside and rounds its result, whatever the type of the scores.
     """
-    q, k, v = q.contiguous(), k.contiguous(), v.contiguous()  # heads are strided: copied once, used three times
-    scores = torch.add(_bias(q, k, mask, is_causal), q @ k.transpose(-1, -2), alpha=q.shape[-1] ** -0.5)
-    return drop(scores.softmax(dim=-1), dropout) @ v  # scores are (B, H, T, S)
+    return _AttendByProducts.apply(q, k, v, _bias(q, k, mask, is_causal), dropout)  # type: ignore[no-any-return]
 
 
-def _bias(q: Tensor, k: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor:
+class _AttendByProducts(torch.autograd.Function):
+    """drop(softmax(q k^T / sqrt(E) + bias)) v; its gradient is written out to pass over the scores less often."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float) -> Tensor:
+        ctx.shape = q.shape[:2]
+        q, k, v = (x.flatten(0, 1) for x in (q, k, v))  # (B * H, T or S, E)
+        scores = _product(q, k.mT, q.shape[-1] ** -0.5)
+        if bias is not None:
+            scores.unflatten(0, ctx.shape).add_(bias)
+        probs = scores.softmax(dim=-1)  # (B * H, T, S)
+        ctx.scale, kept = keep_mask(probs, dropout) if dropout else (1.0, None)
+        ctx.save_for_backward(q, k, v, probs, kept)
+        return _product(_dropped(probs, kept, ctx.scale), v).unflatten(0, ctx.shape)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        q, k, v, probs, kept = ctx.saved_tensors
+        grad = grad.flatten(0, 1)
+        grad_v = _product(_dropped(probs, kept, ctx.scale).mT, grad)
+        grad_probs = _dropped(_product(grad, v.mT), kept, ctx.scale)
+        grad_scores = torch._softmax_backward_data(grad_probs, probs, -1, probs.dtype)
+        grad_q, grad_k = (
+            _product(scores, x, q.shape[-1] ** -0.5) for scores, x in ((grad_scores, k), (grad_scores.mT, q))
+        )
+        return *(x.unflatten(0, ctx.shape) for x in (grad_q, grad_k, grad_v)), None, None
+
+
+def _product(a: Tensor, b: Tensor, scale: float = 1.0) -> Tensor:
+    return torch.baddbmm(a.new_empty(()), a, b, beta=0, alpha=scale)
+
+
+def _dropped(probs: Tensor, kept: Tensor | None, scale: float) -> Tensor:
+    return probs if kept is None else probs.mul(kept).mul_(scale)
+
+
+def _bias(q: Tensor, k: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor | None:
     """What is added to the scores: 0 where a query may attend to a key, else a large negative number."""
     if is_causal:
         return q.new_full((q.shape[-2], k.shape[-2]), _HIDDEN).triu(1)
     if mask is None:
-        return q.new_zeros(())
+        return None
     return torch.zeros_like(mask, dtype=q.dtype).masked_fill_(~mask, _HIDDEN)
 
 
@@ -84,14 +121,15 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
-        self.qkv_proj = Linear(d_model, 3 * d_model)
+        self.qkv_proj = Linear(d_model, 3 * d_model, num_fused=3)
         self.out_proj = Linear(d_model, d_model)
 
-    def forward(self, x: Tensor, mask: Tensor | None, is_causal: bool, rotation: Rotation | None) -> Tensor:
-        """Attend within x (B, T, D) where mask, broadcast to (B, H, T, T), is True, or causally."""
-        q, k, v = self.heads(x, rotation)
-        context = attend(q, k, v, mask, is_causal, self.dropout if self.training else 0.0)
-        return self.out_proj(join_heads(context))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, rows: Rows, mask: Tensor | None, rotation: Rotation | None) -> Tensor:
+        """Attend within the sentences of x (N, D) where mask, broadcast to (B, H, T, T), is True; None is causal."""
+        heads = rows.split(self.qkv_proj(x), 3, self.num_heads)  # (3, B, H, T, E)
+        turned = heads[:2] if rotation is None else rotate(heads[:2], rotation)
+        context = attend(turned[0], turned[1], heads[2], mask, mask is None, self.dropout if self.training else 0.0)
+        return self.out_proj(rows.join(context))  # type: ignore[no-any-return]
 
     def heads(self, x: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values (B, H, T, E) of x (B, T, D), turned to their positions."""
@@ -109,14 +147,20 @@ class CrossAttention(nn.Module):
         self.num_heads = num_heads
         self.dropout = dropout
         self.q_proj = Linear(d_model, d_model)
-        self.kv_proj = Linear(d_model, 2 * d_model)
+        self.kv_proj = Linear(d_model, 2 * d_model, num_fused=2)
         self.out_proj = Linear(d_model, d_model)
 
-    def forward(self, x: Tensor, memory_heads: KeysAndValues, mask: Tensor | None) -> Tensor:
-        """Attend from x (B, T, D) to memory_heads, see `memory_heads`, where mask (B, 1, 1 or T, S) is True."""
-        q = split_heads(self.q_proj(x), self.num_heads)  # (B, H, T, E)
+    def forward(self, x: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows) -> Tensor:
+        """Attend from x (N, D) to the rows of memory (M, D) of the same sentence."""
+        q = rows.split(self.q_proj(x), 1, self.num_heads)[0]  # (B, H, T, E)
+        k, v = memory_rows.split(self.kv_proj(memory), 2, self.num_heads).unbind()  # (B, H, S, E)
+        context = attend(q, k, v, memory_rows.mask, dropout=self.dropout if self.training else 0.0)
+        return self.out_proj(rows.join(context))  # type: ignore[no-any-return]
+
+    def step(self, x: Tensor, memory_heads: KeysAndValues, mask: Tensor) -> Tensor:
+        """Attend from x (B, K, D) to `memory_heads` where mask (B, 1, 1, S) is True."""
         k, v = memory_heads
-        context = attend(q, k, v, mask, dropout=self.dropout if self.training else 0.0)
+        context = attend(split_heads(self.q_proj(x), self.num_heads), k, v, mask)
         return self.out_proj(join_heads(context))  # type: ignore[no-any-return]
 
     def memory_heads(self, memory: Tensor) -> KeysAndValues:

@@ -1,5 +1,5 @@
-"""The layers of encoder and decoder. Axes: B batch, K hypotheses of a sentence, T target length, S source
-length, D d_model, F d_ff, H heads, E = D / H.
+"""The layers of encoder and decoder. Axes: N rows (see `Rows`), B batch, K hypotheses of a sentence, T target
+length, S source length, D d_model, F d_ff, H heads, E = D / H.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from transformer_mt.model.cache import DecoderCache
 from transformer_mt.model.dropout import Dropout
 from transformer_mt.model.linear import Linear
 from transformer_mt.model.positions import Rotation
+from transformer_mt.model.rows import Rows
 
 NORM_EPSILON = 1e-5
 
@@ -43,8 +44,8 @@ class FeedForward(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.activation = config.activation
-        self.num_inputs = 2 if config.activation == "swiglu" else 1  # gate and value in one product
-        self.in_proj = Linear(config.d_model, self.num_inputs * config.d_ff)
+        num_inputs = 2 if config.activation == "swiglu" else 1  # gate and value in one product
+        self.in_proj = Linear(config.d_model, num_inputs * config.d_ff, num_fused=num_inputs)
         self.out_proj = Linear(config.d_ff, config.d_model)
         self.dropout = Dropout(config.activation_dropout)
 
@@ -93,9 +94,9 @@ class EncoderLayer(_Layer):
         self.feed_forward = FeedForward(config)
         self.feed_forward_norm = build_norm(config)
 
-    def forward(self, x: Tensor, mask: Tensor, rotation: Rotation | None) -> Tensor:
-        """Map x (B, S, D), attending where mask (B, 1, 1 or S, S) is True."""
-        x = self.residual(x, self.self_attention_norm, lambda y: self.self_attention(y, mask, False, rotation))
+    def forward(self, x: Tensor, rows: Rows, mask: Tensor, rotation: Rotation | None) -> Tensor:
+        """Map x (N, D), attending where mask (B, 1, 1 or S, S) is True."""
+        x = self.residual(x, self.self_attention_norm, lambda y: self.self_attention(y, rows, mask, rotation))
         return self.residual(x, self.feed_forward_norm, self.feed_forward)
 
 
@@ -110,13 +111,17 @@ class DecoderLayer(_Layer):
         self.feed_forward_norm = build_norm(config)
 
     def forward(
-        self, x: Tensor, memory: Tensor, src_mask: Tensor, self_mask: Tensor | None, rotation: Rotation | None
+        self,
+        x: Tensor,
+        rows: Rows,
+        memory: Tensor,
+        memory_rows: Rows,
+        self_mask: Tensor | None,
+        rotation: Rotation | None,
     ) -> Tensor:
-        """Map x (B, T, D); self_mask (T, T) stands in for plain causality when it is given."""
-        is_causal = self_mask is None
-        x = self.residual(x, self.self_attention_norm, lambda y: self.self_attention(y, self_mask, is_causal, rotation))
-        heads = self.cross_attention.memory_heads(memory)
-        x = self.residual(x, self.cross_attention_norm, lambda y: self.cross_attention(y, heads, src_mask))
+        """Map x (N, D), given memory (M, D); self_mask (T, T) stands in for plain causality when it is given."""
+        x = self.residual(x, self.self_attention_norm, lambda y: self.self_attention(y, rows, self_mask, rotation))
+        x = self.residual(x, self.cross_attention_norm, lambda y: self.cross_attention(y, rows, memory, memory_rows))
         return self.residual(x, self.feed_forward_norm, self.feed_forward)
 
     def step(self, x: Tensor, past: Past, cross_heads: KeysAndValues, src_mask: Tensor) -> Tensor:
@@ -125,7 +130,7 @@ class DecoderLayer(_Layer):
         cross_heads, each (B, H, S, E), are `CrossAttention.memory_heads` of the sentences; src_mask is (B, 1, 1, S).
         """
         x = self.residual(x, self.self_attention_norm, lambda y: self._attend_to_past(y, past))
-        x = self.residual(x, self.cross_attention_norm, lambda y: self.cross_attention(y, cross_heads, src_mask))
+        x = self.residual(x, self.cross_attention_norm, lambda y: self.cross_attention.step(y, cross_heads, src_mask))
         return self.residual(x, self.feed_forward_norm, self.feed_forward)
 
     def _attend_to_past(self, x: Tensor, past: Past) -> Tensor:

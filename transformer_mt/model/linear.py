@@ -16,19 +16,31 @@ class Linear(nn.Linear):
     every product of a training step would be a new one. Zero rows change neither result nor gradients.
     """
 
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, num_fused: int = 1) -> None:
+        """`num_fused` projections of equal size lie one after the other in the weight."""
+        super().__init__(in_features, out_features, bias)
+        self.num_fused = num_fused
+
     def forward(self, x: Tensor) -> Tensor:
         """Map x (..., in) to (..., out)."""
         num_rows = x.numel() // x.shape[-1]
-        missing = -num_rows % ROW_BLOCK
-        if missing == 0 or num_rows < ROW_BLOCK or not _shapes_are_compiled(x):
+        missing = num_missing_rows(num_rows)
+        if missing == 0 or not shapes_are_compiled(x.device.type, x.dtype):
             return super().forward(x)
         rows = F.pad(x.reshape(num_rows, -1), (0, 0, 0, missing))
         return super().forward(rows)[:num_rows].view(*x.shape[:-1], -1)
 
 
-def _shapes_are_compiled(x: Tensor) -> bool:
-    if x.device.type != "cpu":
-        return False
-    return x.dtype == torch.bfloat16 or (
-        torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    )
+def num_missing_rows(num_rows: int) -> int:
+    """How many more rows make a product's shape one that recurs; few rows are left as they are."""
+    return -num_rows % ROW_BLOCK if num_rows > ROW_BLOCK else 0
+
+
+def shapes_are_compiled(device_type: str, dtype: torch.dtype) -> bool:
+    """Whether products of weights of `dtype` run in bf16 on the CPU."""
+    return device_type == "cpu" and torch.bfloat16 in (dtype, autocast_dtype("cpu"))
+
+
+def autocast_dtype(device_type: str) -> torch.dtype | None:
+    """The type in which products are computed now, where automatic mixed precision chooses it."""
+    return torch.get_autocast_dtype(device_type) if torch.is_autocast_enabled(device_type) else None

@@ -1,8 +1,9 @@
-"""How the order of tokens is told to the model. Axes: B batch, T length, D d_model, H heads, E = D / H."""
+"""How the order of tokens is told to the model. Axes: T length, D d_model, H heads, E = D / H."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from transformer_mt.errors import TransformerMTError
@@ -39,9 +40,26 @@ def _angles(positions: Tensor, width: int) -> Tensor:
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     """Turn x (..., T, E): dimension i and i + E/2 are the two coordinates that turn together."""
-    first, second = x.chunk(2, dim=-1)
-    cos, sin = rotation.cos.to(x.dtype), rotation.sin.to(x.dtype)
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+    return _Rotate.apply(x, rotation.cos.to(x.dtype), rotation.sin.to(x.dtype))  # type: ignore[no-any-return]
+
+
+class _Rotate(torch.autograd.Function):
+    """The gradient of a turn is the turn back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _turned(x, cos, sin)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        cos, sin = ctx.saved_tensors
+        return _turned(grad, cos, -sin), None, None
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    swapped = torch.cat([x[..., x.shape[-1] // 2 :], x[..., : x.shape[-1] // 2]], dim=-1)
+    return torch.addcmul(x * torch.cat([cos, cos], dim=-1), swapped, torch.cat([-sin, sin], dim=-1))
 
 
 class SinusoidalPositions(nn.Module):
@@ -53,13 +71,12 @@ class SinusoidalPositions(nn.Module):
         super().__init__()
         self.register_buffer("table", sinusoids(torch.arange(num_positions), d_model), persistent=False)
 
-    def forward(self, x: Tensor, start: int) -> Tensor:
-        """Add the encodings of positions start, start + 1, ... to x (..., T, D)."""
-        end = start + x.shape[-2]
-        if end > self.table.shape[0]:
-            positions = torch.arange(2 * end, device=self.table.device)
-            self.table = sinusoids(positions, self.table.shape[1]).to(self.table.dtype)
-        return x + self.table[start:end]
+    def forward(self, x: Tensor, positions: Tensor, length: int) -> Tensor:
+        """Add to x (..., D) the encodings of its positions (...), all below `length`."""
+        if length > self.table.shape[0]:
+            table = sinusoids(torch.arange(2 * length, device=self.table.device), self.table.shape[1])
+            self.table = table.to(self.table.dtype)
+        return x + self.table[positions]
 
 
 class LearnedPositions(nn.Module):
@@ -69,19 +86,18 @@ class LearnedPositions(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(num_positions, d_model))
 
-    def forward(self, x: Tensor, start: int) -> Tensor:
-        """Add the vectors of positions start, start + 1, ... to x (..., T, D); raises when there are too few."""
-        end = start + x.shape[-2]
-        if end > self.weight.shape[0]:
+    def forward(self, x: Tensor, positions: Tensor, length: int) -> Tensor:
+        """Add to x (..., D) the vectors of its positions (...), all below `length`; raises when there are too few."""
+        if length > self.weight.shape[0]:
             raise TransformerMTError(
-                f"model.max_positions: learned positions end at {self.weight.shape[0]}, but a sequence has {end} "
+                f"model.max_positions: learned positions end at {self.weight.shape[0]}, but a sequence has {length} "
                 "pieces; shorten it, or train with a larger max_positions"
             )
-        return x + self.weight[start:end]
+        return x + F.embedding(positions, self.weight)
 
 
 class NoPositions(nn.Module):
     """Adds nothing: for rotary positions, which act inside the attention, and for none at all."""
 
-    def forward(self, x: Tensor, start: int) -> Tensor:
+    def forward(self, x: Tensor, positions: Tensor, length: int) -> Tensor:
         return x

@@ -1,7 +1,7 @@
 """The encoder–decoder Transformer (Vaswani et al. 2017).
 
-Axes: B batch, K hypotheses of a sentence, T target length, S source length, D d_model, V vocabulary,
-H heads, E = D / H. Masks: True = may attend.
+Axes: N rows (see `Rows`), B batch, K hypotheses of a sentence, T target length, S source length, D d_model,
+V vocabulary, H heads, E = D / H. Masks: True = may attend.
 """
 
 import math
@@ -16,8 +16,9 @@ from transformer_mt.model.attention import KeysAndValues, window_mask
 from transformer_mt.model.cache import DecoderCache
 from transformer_mt.model.dropout import Dropout
 from transformer_mt.model.layers import DecoderLayer, EncoderLayer, Past, build_norm
-from transformer_mt.model.linear import Linear
+from transformer_mt.model.linear import Linear, autocast_dtype
 from transformer_mt.model.positions import LearnedPositions, NoPositions, Rotation, SinusoidalPositions, rotation
+from transformer_mt.model.rows import Rows
 
 
 class Embedding(nn.Module):
@@ -34,16 +35,12 @@ class Embedding(nn.Module):
             self.positions = LearnedPositions(config.max_positions, config.d_model)
         self.dropout = Dropout(config.embedding_dropout)
 
-    def forward(self, ids: Tensor, start: int = 0) -> Tensor:
-        """Embed ids (B, T), whose first position is `start`, as (B, T, D)."""
-        x = self.positions(self.tokens(ids) * self.scale, start)
-        if _computes_in_bf16(x.device.type):
+    def forward(self, ids: Tensor, positions: Tensor, length: int) -> Tensor:
+        """Embed ids (...) at their positions (or one for all), which are all below `length`, as (..., D)."""
+        x = self.positions(self.tokens(ids) * self.scale, positions, length)
+        if autocast_dtype(x.device.type) == torch.bfloat16:
             x = x.bfloat16()  # here once, so that no block converts its input, output and residual
         return self.dropout(x)  # type: ignore[no-any-return]
-
-
-def _computes_in_bf16(device_type: str) -> bool:
-    return torch.is_autocast_enabled(device_type) and torch.get_autocast_dtype(device_type) == torch.bfloat16
 
 
 class Stack(nn.Module):
@@ -84,27 +81,47 @@ class Transformer(nn.Module):
 
     def encode(self, src: Tensor) -> Tensor:
         """The memory (B, S, D) of src (B, S)."""
-        mask = self.source_mask(src)
-        if self.config.attention_window is not None:
-            mask = mask & window_mask(src.shape[1], self.config.attention_window, src.device)  # (B, 1, S, S)
-        x = self.src_embedding(src)
-        turn = self._rotation(0, src.shape[1], src.device)
-        for layer in self.encoder.layers:
-            x = layer(x, mask, turn)
-        return self.encoder.norm(x)  # type: ignore[no-any-return]
+        rows = self._rows(src != self.pad_id)
+        return rows.unpack(self._encode(src, rows))
 
     def decode(self, tgt_in: Tensor, memory: Tensor, src_mask: Tensor) -> Tensor:
         """Hidden states (B, T, D), each from the tokens tgt_in (B, T) up to its own position only.
 
-        Padding on the right needs no mask: no earlier position sees it, and its own outputs are not used.
+        memory (B, S, D) is attended to where src_mask (B, 1, 1, S) is True.
         """
+        rows, memory_rows = self._rows(tgt_in != self.pad_id), self._rows(src_mask[:, 0, 0])
+        return rows.unpack(self._decode(tgt_in, rows, memory_rows.pack(memory), memory_rows))
+
+    def hidden_rows(self, src: Tensor, tgt_in: Tensor) -> Tensor:
+        """What `decode` gives for the tokens of tgt_in (B, T) alone: rows (N, D), sentence after sentence.
+
+        More rows follow them, which stand for padding; they are to get no gradient.
+        """
+        src_rows, tgt_rows = self._rows(src != self.pad_id), self._rows(tgt_in != self.pad_id)
+        return self._decode(tgt_in, tgt_rows, self._encode(src, src_rows), src_rows)
+
+    def _rows(self, real: Tensor) -> Rows:
+        return Rows(real, self.tgt_embedding.tokens.weight.dtype)
+
+    def _encode(self, src: Tensor, rows: Rows) -> Tensor:
+        mask = rows.mask
+        if self.config.attention_window is not None:
+            mask = mask & window_mask(rows.length, self.config.attention_window, src.device)  # (B, 1, S, S)
+        x = self.src_embedding(rows.take(src, self.pad_id), rows.positions, rows.length)
+        turn = self._rotation(0, rows.length, src.device)
+        for layer in self.encoder.layers:
+            x = layer(x, rows, mask, turn)
+        return self.encoder.norm(x)  # type: ignore[no-any-return]
+
+    def _decode(self, tgt_in: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows) -> Tensor:
+        """Padding on the right needs no mask: no earlier position sees it, and its own outputs are not used."""
         self_mask = None  # plain causality
         if self.config.attention_window is not None:
-            self_mask = window_mask(tgt_in.shape[1], self.config.attention_window, tgt_in.device).tril()
-        x = self.tgt_embedding(tgt_in)
-        turn = self._rotation(0, tgt_in.shape[1], tgt_in.device)
+            self_mask = window_mask(rows.length, self.config.attention_window, tgt_in.device).tril()
+        x = self.tgt_embedding(rows.take(tgt_in, self.pad_id), rows.positions, rows.length)
+        turn = self._rotation(0, rows.length, tgt_in.device)
         for layer in self.decoder.layers:
-            x = layer(x, memory, src_mask, self_mask, turn)
+            x = layer(x, rows, memory, memory_rows, self_mask, turn)
         return self.decoder.norm(x)  # type: ignore[no-any-return]
 
     def project(self, hidden: Tensor) -> Tensor:
@@ -127,7 +144,7 @@ class Transformer(nn.Module):
         Equals the last position of `decode` on the whole hypotheses. The cache holds what earlier steps
         wrote; cross_kv is `decoder_memory` and src_mask (B, 1, 1, S) `source_mask` of the B sentences.
         """
-        x = self.tgt_embedding(tokens.unsqueeze(-1), position).squeeze(-2)  # (B, K, D)
+        x = self.tgt_embedding(tokens, torch.tensor(position, device=tokens.device), position + 1)  # (B, K, D)
         turn = self._rotation(position, position + 1, tokens.device)
         for index, (layer, heads) in enumerate(zip(self._decoder_layers(), cross_kv, strict=True)):
             x = layer.step(x, Past(cache, index, position, turn), heads, src_mask)
@@ -157,6 +174,7 @@ def initialise(model: Transformer, config: ModelConfig) -> None:
     Vectors of tokens and positions and the output matrix are normal(0, D^-0.5), which the sqrt(D) scale
     brings to 1; every other matrix is Xavier-uniform or uniform(-0.1, 0.1); biases are 0 and norms the identity.
     """
+    num_fused = {module.weight: module.num_fused for module in model.modules() if isinstance(module, Linear)}
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):
             nn.init.zeros_(parameter)
@@ -165,17 +183,8 @@ def initialise(model: Transformer, config: ModelConfig) -> None:
         elif "_embedding." in name or name == "output_proj.weight":
             nn.init.normal_(parameter, std=config.d_model**-0.5)
         else:
-            for matrix in parameter.chunk(_num_fused(name, config)):
+            for matrix in parameter.chunk(num_fused[parameter]):
                 _initialise_matrix(matrix, config)
-
-
-def _num_fused(name: str, config: ModelConfig) -> int:
-    """How many projections lie one after the other in a weight; each is drawn as a matrix of its own."""
-    if "qkv_proj" in name:
-        return 3
-    if "kv_proj" in name or ("in_proj" in name and config.activation == "swiglu"):
-        return 2
-    return 1
 
 
 def _initialise_matrix(matrix: Tensor, config: ModelConfig) -> None:

@@ -19,8 +19,9 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
         vocab_size = logits.shape[1]
         grads, rows = logits.detach(), max(1, CHUNK_ELEMENTS // vocab_size)
+        grads[len(targets) :] = 0.0
         objective, loss = (torch.zeros((), dtype=torch.float32, device=logits.device) for _ in range(2))
-        for part, target in zip(grads.split(rows), targets.unsqueeze(1).split(rows), strict=True):
+        for part, target in zip(grads[: len(targets)].split(rows), targets.unsqueeze(1).split(rows), strict=True):
             scores = part.to(torch.promote_types(part.dtype, torch.float32), copy=True)
             right, mean = scores.gather(1, target), scores.mean(dim=1, keepdim=True)
             peak = scores.amax(dim=1, keepdim=True)
@@ -44,6 +45,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
 def smoothed_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
     """Objective and plain negative log-likelihood of targets (N,) under logits (N, V), both summed, in float32.
 
+    Logits may have more rows than there are targets; the rest of them counts for nothing.
     The target distribution gives 1 - smoothing to the right token and spreads the rest evenly over the
     whole vocabulary (Szegedy et al. 2016, section 7). Only the objective carries a gradient, and only once.
     **The logits are used up**: their memory holds the gradient afterwards.

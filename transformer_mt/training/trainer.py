@@ -140,16 +140,11 @@ class Trainer:
         return StepStats(objective_sum, loss_sum, num_tokens, grad_norm)
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Label-smoothed loss and negative log-likelihood, summed over the batch's target tokens.
-
-        The output matrix, the widest of all, is applied to real positions only.
-        """
+        """Label-smoothed loss and negative log-likelihood, summed over the batch's target tokens."""
         with autocast(self.device, self.precision):
-            memory = self.model.encode(batch.src)
-            hidden = self.model.decode(batch.tgt_in, memory, self.model.source_mask(batch.src))  # (B, T, D)
-            real = batch.tgt_out != self.model.pad_id
-            logits = self.model.project(hidden[real])  # (N, V)
-        return smoothed_cross_entropy(logits, batch.tgt_out[real], self.config.training.label_smoothing)
+            logits = self.model.project(self.model.hidden_rows(batch.src, batch.tgt_in))  # (N, V)
+        targets = batch.tgt_out[batch.tgt_out != self.model.pad_id]
+        return smoothed_cross_entropy(logits, targets, self.config.training.label_smoothing)
 
     def lr(self, step: int) -> float:
         """Learning rate of update number `step`."""

@@ -77,10 +77,9 @@ class Validator:
         for position in range(len(self.plan)):
             batch = make_batch(self.corpus, self.plan.batch_pairs(position)).to(device)
             with autocast(device, precision):
-                hidden = model.decode(batch.tgt_in, model.encode(batch.src), model.source_mask(batch.src))
-                real = batch.tgt_out != model.pad_id
-                logits = model.project(hidden[real])
-            total += float(smoothed_cross_entropy(logits, batch.tgt_out[real], 0.0)[1])
+                logits = model.project(model.hidden_rows(batch.src, batch.tgt_in))
+            targets = batch.tgt_out[batch.tgt_out != model.pad_id]
+            total += float(smoothed_cross_entropy(logits, targets, 0.0)[1])
             num_tokens += batch.num_target_tokens
         return total / num_tokens
 
