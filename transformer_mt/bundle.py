@@ -92,7 +92,7 @@ def bundle_directory(path: Path) -> Path:
         return path / "bundle"
     if not path.is_dir():
         raise BundleError(f"{path}: no such directory; give a bundle or a run directory that holds one")
-    if (path / "checkpoints").is_dir():
+    if (path / "checkpoints").is_dir() or (path / "log.txt").is_file():
         raise BundleError(f"{path}: this run has no bundle yet; it is written at the first validation")
     raise BundleError(f"{path}: is neither a bundle nor a run directory (it has no bundle.json)")
 

@@ -42,6 +42,8 @@ def dry_run(config: Config, report: Callable[[str], None], override_resume: bool
     )
     needed = check_space_for_run(Path(config.training.run_dir), model.num_parameters(), config)
     report(f"disk: up to {needed / 1e6:.0f} MB for checkpoints and bundle, and there is room for them")
+    if not RunDirectory(Path(config.training.run_dir)).tokenizer.is_dir():
+        report("not tried: whether the sentences support a vocabulary of this size; the training says so at its start")
     report("the dry run found nothing wrong; the same command without --dry-run trains")
 
 

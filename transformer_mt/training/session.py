@@ -135,7 +135,11 @@ class Session:
         """Train to the end, or until `request` asks to stop: then save and raise Interrupted."""
         progress = self.trainer.progress
         if progress.finished:
-            self.monitor.say(f"this training is complete (step {progress.step}); raise training.max_… to go on")
+            done = f"step {progress.step}, {progress.seconds / 60:.1f} minutes in all its parts"
+            self.monitor.say(
+                f"this training is complete ({done}); "
+                "raise each of training.max_steps, max_epochs and max_minutes that is set to go on"
+            )
             return
         while not progress.finished:
             if progress.position % len(self.trainer.plan) == 0:  # an epoch begins
