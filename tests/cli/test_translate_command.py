@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,11 @@ def test_hard_input_keeps_its_lines_and_is_reported(tiny_run: Path, tmp_path: Pa
     assert b"lines are flagged" in done.stderr
 
 
+def test_an_empty_input_gives_an_empty_output_and_says_so(tiny_run: Path) -> None:
+    done = translate(tiny_run)
+    assert done.returncode == 0 and done.stdout == b"" and b"no lines" in done.stderr
+
+
 def test_strict_exits_with_3_when_a_line_is_flagged(tiny_run: Path) -> None:
     assert translate(tiny_run, "--strict", stdin=b"\xff\n").returncode == 3
     assert translate(tiny_run, "--strict", stdin=b"the cat sees the dog\n").returncode == 0
@@ -75,11 +82,13 @@ def test_a_reader_that_goes_away_is_no_error(tiny_run: Path) -> None:
 
 def test_an_interrupted_translation_leaves_no_half_file(tiny_run: Path, tmp_path: Path) -> None:
     (tmp_path / "in").write_text("the cat sees the dog\n" * 200_000)
-    process = subprocess.Popen([*COMMAND, str(tiny_run), str(tmp_path / "in"), "-o", str(tmp_path / "out")])
+    command = [*COMMAND, str(tiny_run), str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    heeds_interrupts = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores them
+    process = subprocess.Popen(command, preexec_fn=heeds_interrupts)
     try:
         while not list(tmp_path.glob(".out.tmp-*")):
             assert process.poll() is None
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
     finally:
         process.kill()

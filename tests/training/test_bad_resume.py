@@ -77,13 +77,21 @@ def test_rows_22_36_other_pairs_under_the_same_name_are_refused_on_resumption(sh
 def test_row_36_other_settings_are_shown_and_the_run_keeps_its_own(shop: Shop) -> None:
     shop.train()
     before = (shop.run / "config.yaml").read_bytes()
-    told = shop.train("model.d_ff=128", "training.seed=3", code=2)
-    assert "model.d_ff: 64 -> 128" in told and "training.seed: 1 -> 3" in told and "--override-resume" in told
-    assert "feed_forward" in shop.refused("model.d_ff=128", MORE, options=("--override-resume",))  # row 50
-    told = shop.train("tokenizer.vocab_size=300", code=2, options=("--override-resume",))
-    assert "tokenizer.vocab_size: 309 -> 300" in told and "--override-resume" not in told
+    told = shop.train("model.activation_dropout=0.3", "training.seed=3", code=2)
+    assert "model.activation_dropout: 0" in told and "training.seed: 1 -> 3" in told and "--override-resume" in told
+    for setting, change in (("model.d_ff=128", "64 -> 128"), ("tokenizer.vocab_size=300", "309 -> 300")):
+        for options in ((), ("--override-resume",)):
+            told = shop.train(setting, code=2, options=options)
+            assert f"{setting.partition('=')[0]}: {change}" in told and "--override-resume" not in told
     assert (shop.run / "config.yaml").read_bytes() == before
     assert "going on from step 3" in shop.train(MORE)
+
+
+def test_row_50_a_checkpoint_of_another_model_is_refused(shop: Shop) -> None:
+    shop.train()
+    config = (shop.run / "config.yaml").read_text()
+    shop.write("run/config.yaml", config.replace("d_ff: 64", "d_ff: 128"))
+    assert "feed_forward" in shop.refused("model.d_ff=128", MORE)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -13,13 +13,14 @@ import sys
 import termios
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from transformer_mt.config.schema import LoggingConfig
-from transformer_mt.errors import MissingExtraError
+from transformer_mt.errors import DataError, Interrupted, MissingExtraError
 from transformer_mt.training import monitor as monitor_module
 from transformer_mt.training.monitor import Clock, Monitor, Sample
 
@@ -93,7 +94,7 @@ def test_elsewhere_than_on_a_terminal_there_are_plain_lines(tmp_path: Path) -> N
     stream = io.StringIO()
     with Monitor(tmp_path, QUIET, stream) as monitor:
         monitor.say("29,000 pairs")
-        for step in (50, 100):
+        for step in range(1, 101):
             monitor.tick(step, step / 200)
         monitor.train(train_record(100))
         monitor.validation(validation_record(100), [Sample("a cat", "un chat", "un petit chat")])
@@ -111,7 +112,8 @@ def test_a_terminal_has_a_bar_that_messages_do_not_break(tmp_path: Path) -> None
     def use(stream: io.TextIOBase) -> None:
         with Monitor(tmp_path, QUIET, stream) as monitor:
             monitor.say("before the bar")
-            monitor.tick(1, 0.01)
+            for step in range(1, 11):
+                monitor.tick(step, step / 200)
             monitor.train(train_record(100))
             monitor._screen._refreshed = -math.inf  # as if a while had passed
             monitor.tick(100, 0.5)
@@ -299,12 +301,14 @@ def test_without_tensorboard_nothing_is_said(tmp_path: Path, monkeypatch: pytest
     assert "tensorboard" not in stream.getvalue().lower() and not (tmp_path / "tensorboard").exists()
 
 
-def test_time_left_follows_the_fraction_since_the_first_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_left_follows_the_fraction_since_the_slow_first_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(monitor_module.time, "monotonic", lambda: now[0])
     clock = Clock()
     assert clock.left() is None
-    clock.tick(0.5)  # resumed half-way
+    for step in range(1, 11):
+        now[0] += 100
+        clock.tick(0.4 + step / 100)  # resumed before half-way
     assert clock.left() is None
     now[0] += 60
     clock.tick(0.6)
@@ -312,6 +316,14 @@ def test_time_left_follows_the_fraction_since_the_first_tick(monkeypatch: pytest
     now[0] += 240
     clock.tick(1.0)
     assert clock.left() == 0
+
+
+@pytest.mark.parametrize("error", [Interrupted("SIGTERM: saved step 7"), DataError("train.fr: has changed")])
+def test_the_log_holds_what_ended_the_training(error: Exception, tmp_path: Path) -> None:
+    with suppress(type(error)), Monitor(tmp_path, QUIET, io.StringIO()):
+        raise error
+    log = (tmp_path / "log.txt").read_text(encoding="utf-8")
+    assert log.endswith(f"the training stopped: {type(error).__name__}: {error}\n")
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
             if report is not None:
                 entry = {"line": num_lines, "flags": translation.flags, "score": round(translation.score, 4)}
                 report(json.dumps(entry, ensure_ascii=False))
+    if num_lines == 0:
+        print("transformer-mt: the input has no lines, and neither has the output", file=sys.stderr)
     if num_flagged:
         where = f"see {args.report}" if args.report else "--report FILE lists them"
         print(f"transformer-mt: {num_flagged} of {num_lines} lines are flagged; {where}", file=sys.stderr)

@@ -25,6 +25,8 @@ from transformer_mt.files import atomic_file
 LONGEST_SAMPLE = 300
 """Characters of a sample sentence that are shown."""
 SECONDS_BETWEEN_REFRESHES = 0.1
+WARM_UP_TICKS = 10
+"""Updates at the start that say nothing of the speed: memory is taken and products are compiled in them."""
 
 # Codes that would move the cursor, colour a terminal, or break a line of the log in two.
 _CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -62,6 +64,9 @@ class Monitor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._screen.close()
+        if error is not None:  # the command tells it on the screen
+            reason = _printable(f"{type(error).__name__}: {error}".removesuffix(": "))
+            self._log(f"the training stopped: {reason}")
         if self._tensorboard is not None:
             self.attempt("tensorboard", self._tensorboard.close)
 
@@ -133,16 +138,18 @@ class Monitor:
 
 
 class Clock:
-    """Guesses the time left from how fast the fraction done has grown since the first tick."""
+    """Guesses the time left from how fast the fraction done has grown since the first updates, which are slower."""
 
     def __init__(self) -> None:
+        self._num_ticks = 0
         self._first: tuple[float, float] | None = None
         self._last = (0.0, 0.0)
 
     def tick(self, fraction_done: float) -> None:
         """Note that `fraction_done` (0 to 1) is reached now."""
+        self._num_ticks += 1
         self._last = (time.monotonic(), fraction_done)
-        if self._first is None:
+        if self._num_ticks <= WARM_UP_TICKS:
             self._first = self._last
 
     def left(self) -> float | None:

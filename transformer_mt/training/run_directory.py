@@ -30,8 +30,18 @@ MAY_DIFFER = (
 """Settings that a resumed training may change: they end, watch or store it, and the path of the weights stays."""
 
 
-MUST_NOT_DIFFER = ("tokenizer.",)
-"""Settings that not even --override-resume may change: they made the vocabulary that the weights belong to."""
+MUST_NOT_DIFFER = (
+    "tokenizer.",
+    "model.d_model",
+    "model.d_ff",
+    "model.num_",
+    "model.norm",
+    "model.positions",
+    "model.max_positions",
+    "model.activation:",
+    "model.tied_embeddings",
+)
+"""Settings that not even --override-resume may change: they made the weights, and the vocabulary of these."""
 
 
 class RunDirectory:
@@ -111,18 +121,14 @@ class RunDirectory:
     def _check_config(self, config: Config, override: bool) -> None:
         if not self.has_begun:
             return
-        must_not_differ = MUST_NOT_DIFFER if override else ("",)
-        changed = [
-            line
-            for line in differences(load_config(self.config), config)
-            if line.startswith(must_not_differ) and not line.startswith(MAY_DIFFER)
-        ]
-        if changed:
+        changed = [line for line in differences(load_config(self.config), config) if not line.startswith(MAY_DIFFER)]
+        is_possible = not any(line.startswith(MUST_NOT_DIFFER) for line in changed)
+        if changed and not (override and is_possible):
             raise TrainingError(
                 f"training.run_dir: {self.path} was made with another configuration:\n"
                 + "\n".join(f"  {line}" for line in changed)
                 + "\nchoose another training.run_dir"
-                + ("" if override else ", or go on all the same with --override-resume")
+                + (", or go on all the same with --override-resume" if is_possible else "")
             )
 
 

@@ -1,0 +1,32 @@
+"""Measure speed.
+
+Measure on an idle machine, one thing at a time: with two threads, a busy core costs far more than its share.
+"""
+
+import argparse
+
+import train
+
+EXAMPLES = """\
+examples:
+  scripts/benchmark train --size small --seconds 40 --json
+  scripts/benchmark train --size small --precision fp32 --work W --peers DIR     ours and others by turns
+  scripts/benchmark train --size small --profile                                 where a step's time goes
+"""
+
+
+def main() -> None:
+    """Run one measurement."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/benchmark",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    train.add_parser(parser.add_subparsers(title="measurements", metavar="WHAT", required=True))
+    args = parser.parse_args()
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()

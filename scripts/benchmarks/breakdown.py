@@ -1,0 +1,66 @@
+"""Where the time of training steps goes, by kind of operation, and the least that the matrix products could take."""
+
+import re
+import time
+from collections.abc import Callable
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+KINDS = (
+    ("matrix products", r"aten::(add|bad)?d?(mm|bmm|baddbmm|addmm|linear|mv)$|mkldnn|onednn"),
+    ("optimizer", r"adam|lerp|foreach|clip|aten::(linalg_vector_)?norm|sqrt"),
+    ("layer norm", r"layer_norm|rms_norm"),
+    ("softmax of attention", r"softmax"),
+    ("loss", r"gather|scatter|aten::(exp|log|amax)_?$|_SmoothedCrossEntropy"),
+    ("dropout", r"random|_DropAndAdd|aten::ge|addcmul|bernoulli|dropout"),
+    ("moving rows, heads and embeddings", r"index|embedding|nonzero|_Move|masked"),
+    ("copies, conversions, zeros", r"copy|aten::(cat|pad|constant_pad_nd|fill|zero|to|empty|clone|contiguous)"),
+    ("sums of gradients", r"aten::sum"),
+)
+"""The first kind that an operation's name matches is its kind; the rest is `other operations`."""
+
+
+class Breakdown:
+    """Milliseconds a step in each kind of operation."""
+
+    def __init__(self, run_step: Callable[[], object], num_steps: int = 10) -> None:
+        """Profile `num_steps` calls of run_step; operations that call others count without these."""
+        self.num_steps = num_steps
+        started = time.perf_counter()
+        for _ in range(num_steps):
+            run_step()
+        self.step_ms = (time.perf_counter() - started) / num_steps * 1e3
+        with profile(activities=[ProfilerActivity.CPU]) as profiled:
+            for _ in range(num_steps):
+                run_step()
+        self.operations = {event.key: event.self_cpu_time_total / num_steps / 1e3 for event in profiled.key_averages()}
+
+    def by_kind(self) -> dict[str, float]:
+        """The kinds with their time, and last what no operation accounts for: Python, mostly."""
+        totals = dict.fromkeys([kind for kind, _ in KINDS] + ["other operations"], 0.0)
+        for name, milliseconds in self.operations.items():
+            totals[_kind_of(name)] += milliseconds
+        return totals
+
+    def table(self) -> str:
+        """For people."""
+        rows = [*self.by_kind().items(), ("the whole step, without the profiler", self.step_ms)]
+        lines = [f"{name:40s} {milliseconds:8.1f} ms" for name, milliseconds in rows]
+        longest = sorted(self.operations.items(), key=lambda item: -item[1])[:25]
+        return "\n".join([*lines, "", *(f"    {name[:50]:50s} {ms:8.1f} ms" for name, ms in longest)])
+
+
+def _kind_of(name: str) -> str:
+    return next((kind for kind, pattern in KINDS if re.search(pattern, name, re.IGNORECASE)), "other operations")
+
+
+def product_flops(dtype: torch.dtype, width: int, seconds: float = 1.0) -> float:
+    """Floating-point operations a second of products (4096, width) by (width, 4 width): the best of several."""
+    a, b = torch.randn(4096, width, dtype=dtype), torch.randn(width, 4 * width, dtype=dtype)
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        started = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - started)
+    return 2 * 4096 * width * 4 * width / best

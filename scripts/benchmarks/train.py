@@ -1,0 +1,254 @@
+"""Training speed: tokens a second of whole updates, in the steady state, with padding not counted.
+
+Source tokens are pieces, target tokens are pieces and one end mark for each sentence. An update has about 4,096
+target tokens. The architecture is the classic one (pre-norm, LayerNorm, sinusoidal positions, ReLU, one shared
+embedding matrix), the optimizer Adam, as in the toolkits that it is compared with.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from breakdown import Breakdown, product_flops
+from machine import OtherLoad, peak_rss_mb, wait_for_quiet
+
+from transformer_mt.config.loading import from_dict
+from transformer_mt.config.schema import Config
+from transformer_mt.data.batching import BatchLimit, plan_epoch
+from transformer_mt.data.prepared import Row
+from transformer_mt.data.vocabulary import EOS_ID, SPECIAL_PIECES, UNK_ID
+from transformer_mt.device import resolve_precision, seed_everything, set_threads
+from transformer_mt.model.transformer import Transformer
+from transformer_mt.training.trainer import Meter, Trainer
+
+SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"layers": 4, "d_model": 128, "d_ff": 256, "num_heads": 4, "dropout": 0.3, "lr": 2e-3},
+    "small": {"layers": 6, "d_model": 256, "d_ff": 1024, "num_heads": 4, "dropout": 0.1, "lr": 1e-3},
+    "base": {"layers": 6, "d_model": 512, "d_ff": 2048, "num_heads": 8, "dropout": 0.1, "lr": 5e-4},
+}
+TOKENS_PER_UPDATE = 4096
+
+
+class PieceFiles:
+    """Sentence pairs from two files of pieces separated by spaces, held in memory."""
+
+    weights = None
+
+    def __init__(self, directory: Path) -> None:
+        """`directory` holds train.sp.en, train.sp.fr and vocab.txt, one piece a line."""
+        pieces = (directory / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        self.ids = {piece: number for number, piece in enumerate(pieces, start=len(SPECIAL_PIECES))}
+        self.vocab_size = len(SPECIAL_PIECES) + len(pieces)
+        self.src, self.tgt = (self._read(directory / f"train.sp.{language}") for language in ("en", "fr"))
+        self.src_lengths, self.tgt_lengths = (np.array([*map(len, side)], np.int32) for side in (self.src, self.tgt))
+        self.num_read = 0
+
+    def _read(self, path: Path) -> list[np.ndarray]:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            return [np.array([*(self.ids.get(p, UNK_ID) for p in line.split()), EOS_ID], np.int32) for line in file]
+
+    def __len__(self) -> int:
+        return len(self.src)
+
+    def rows(self, indices: Sequence[int]) -> list[Row]:
+        """The ids of the pairs at `indices`."""
+        self.num_read += len(indices)
+        return [(self.src[i], self.tgt[i]) for i in indices]
+
+
+def add_parser(measurements: Any) -> None:
+    """Add the measurement to the parser."""
+    parser = measurements.add_parser("train", help="training speed", description=__doc__)
+    parser.add_argument("--size", choices=SIZES, default="small", help="of the model (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=40, help="length of the measurement (default: 40)")
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--skip", type=int, default=20, help="updates before the measurement (default: %(default)s)")
+    parser.add_argument("--work", type=Path, required=True, help="folder with train.sp.en, train.sp.fr, vocab.txt")
+    parser.add_argument("--json", action="store_true", help="print lines of JSON and nothing else")
+    parser.add_argument("--profile", action="store_true", help="show where the time of a step goes instead")
+    parser.add_argument("--no-wait", action="store_true", help="do not wait until the machine is idle")
+    others = parser.add_argument_group("other toolkits")
+    others.add_argument("--peers", type=Path, metavar="DIR", help="folder with a bench.py that runs other toolkits")
+    others.add_argument("--toolkits", default="fairseq,marian,transformers:bf16", help="default: %(default)s")
+    others.add_argument("--rounds", type=int, default=2, help="measurements of each (default: %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure, or compare."""
+    if args.peers:
+        compare(args)
+    elif args.profile:
+        show_profile(args)
+    else:
+        if not args.no_wait:
+            wait_for_quiet()
+        show(measure(args), args.json)
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """One measurement in this process."""
+    trainer = prepared_trainer(args)
+    for _ in range(args.skip):
+        trainer.run_epoch_step()
+    pairs, first = trainer.corpus, trainer.progress.step
+    trainer.meter, pairs.num_read = Meter(), 0
+    load, started = OtherLoad(), time.perf_counter()
+    while time.perf_counter() - started < args.seconds:
+        trainer.run_epoch_step()
+    elapsed = time.perf_counter() - started
+    counts, updates = trainer.meter.counts, trainer.progress.step - first
+    src, tgt = counts["source_tokens"] - pairs.num_read, counts["tokens"]  # the sources' end marks do not count
+    return {
+        "toolkit": "transformer_mt",
+        "task": "train",
+        "size": args.size,
+        "tgt_tok_s": round(tgt / elapsed),
+        "all_tok_s": round((src + tgt) / elapsed),
+        "sent_s": round(pairs.num_read / elapsed, 1),
+        "peak_rss_mb": peak_rss_mb(),
+        "updates": updates,
+        "window_s": round(elapsed, 1),
+        "tgt_tok_per_update": round(tgt / updates),
+        "pad_share": round(1 - (src + tgt) / counts["positions"], 3),
+        "threads": args.threads,
+        "precision": trainer.precision,
+        "other_cpu": load.share(),
+        "data_wait": round(trainer.meter.waited / elapsed, 4),
+    }
+
+
+def prepared_trainer(args: argparse.Namespace) -> Trainer:
+    """A trainer of the size asked for on the pairs of the work folder."""
+    set_threads(args.threads)
+    pairs = PieceFiles(args.work)
+    config = config_of(args.size, TOKENS_PER_UPDATE)
+    plan = plan_epoch(pairs, BatchLimit(TOKENS_PER_UPDATE, True), 1, 0)
+    tokens_per_batch = pairs.tgt_lengths.sum() / len(plan)
+    config = config_of(args.size, round(TOKENS_PER_UPDATE * TOKENS_PER_UPDATE / tokens_per_batch))
+    seed_everything(config.training.seed, "weights")
+    model = Transformer(config.model, pairs.vocab_size, pairs.vocab_size)
+    return Trainer(config, model, pairs, resolve_precision(args.precision, torch.device("cpu")))
+
+
+def config_of(size: str, batch_size: int) -> Config:
+    """The configuration that all toolkits are measured with."""
+    numbers = dict(SIZES[size])
+    layers, lr = numbers.pop("layers"), numbers.pop("lr")
+    sections = {
+        "data": {"src_lang": "en", "tgt_lang": "fr", "train": [{"src": "en", "tgt": "fr"}]},
+        "model": {**numbers, "num_encoder_layers": layers, "num_decoder_layers": layers},
+        "optimizer": {"name": "adam", "lr": lr},
+        "schedule": {"warmup_steps": 100},
+        "training": {"batch_size": batch_size, "max_steps": 1_000_000, "max_grad_norm": None},
+    }
+    sections["model"]["embedding_dropout"] = numbers["dropout"]
+    return from_dict(sections, "benchmark")
+
+
+def show(row: dict[str, Any], as_json: bool) -> None:
+    """Print one measurement."""
+    if as_json:
+        print(json.dumps(row), flush=True)
+    else:
+        print(
+            f"{row['toolkit']:16s} {row['precision']}  {row['tgt_tok_s']:7,} target tokens/s  "
+            f"{row['peak_rss_mb']:6,} MB  padding {row['pad_share'] or 0:.1%}  other load {row['other_cpu']:.1%}",
+            flush=True,
+        )
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Ours and each of the others by turns, each in a process of its own; then the ratios of the medians."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for _ in range(args.rounds):
+        for toolkit in ("ours", *args.toolkits.split(",")):
+            row = _measured_apart(args) if toolkit == "ours" else _measured_peer(toolkit, args)
+            rows.setdefault(toolkit, []).append(row)
+            show(row, args.json)
+    medians = {
+        toolkit: {key: statistics.median(row[key] for row in measured) for key in ("tgt_tok_s", "peak_rss_mb")}
+        for toolkit, measured in rows.items()
+    }
+    ours = medians.pop("ours")
+    ratios = {
+        "size": args.size,
+        "precision": rows["ours"][0]["precision"],
+        "speed_ratio": {name: round(ours["tgt_tok_s"] / its["tgt_tok_s"], 2) for name, its in medians.items()},
+        "memory_ratio": {name: round(ours["peak_rss_mb"] / its["peak_rss_mb"], 2) for name, its in medians.items()},
+    }
+    print(json.dumps(ratios))
+
+
+def _measured_apart(args: argparse.Namespace) -> dict[str, Any]:
+    words = ["train", "--json", "--work", args.work]
+    for name in ("size", "seconds", "precision", "threads", "skip"):
+        words += [f"--{name}", getattr(args, name)]
+    return _row_of([sys.executable, Path(__file__).parent, *words], os.environ)
+
+
+def _measured_peer(toolkit: str, args: argparse.Namespace) -> dict[str, Any]:
+    name, _, precision = toolkit.partition(":")
+    words = [name, "train", "--work", args.work, "--size", args.size, "--seconds", args.seconds]
+    words += ["--threads", args.threads] + (["--bf16"] if precision == "bf16" else [])
+    environment = {"PEERS": str(args.peers), **os.environ}
+    return _row_of([sys.executable, args.peers / "bench.py", *words], environment)
+
+
+def _row_of(command: Sequence[object], environment: Mapping[str, str]) -> dict[str, Any]:
+    done = subprocess.run([str(word) for word in command], env=environment, stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def show_profile(args: argparse.Namespace) -> None:
+    """Where the time of a step goes, and the floor that the matrix products set."""
+    trainer = prepared_trainer(args)
+    for _ in range(args.skip):
+        trainer.run_epoch_step()
+    before = trainer.progress.tokens
+    breakdown = Breakdown(trainer.run_epoch_step)
+    tokens = (trainer.progress.tokens - before) / (2 * breakdown.num_steps)
+    dtype = torch.bfloat16 if trainer.precision == "bf16" else torch.float32
+    rate = product_flops(dtype, trainer.config.model.d_model)
+    flops = step_flops(trainer, tokens)
+    print(breakdown.table())
+    print(f"{tokens:,.0f} target tokens a step; {flops / 1e9:,.0f} GFLOP at a measured {rate / 1e9:,.0f} GFLOP/s")
+    print(
+        f"floor: {flops / rate * 1e3:.1f} ms; the step takes {breakdown.step_ms / (flops / rate * 1e3):.2f} times that"
+    )
+
+
+def step_flops(trainer: Trainer, tgt_tokens: float) -> float:
+    """Floating-point operations of the matrix products of a step, forward and backward; padding not counted.
+
+    A product with a weight of n numbers costs 2 n operations a row forward and twice that backward. Attention's own
+    products add 4 T D a row and layer forward for T keys.
+    """
+    pairs, config = trainer.corpus, trainer.config.model
+    src_tokens = tgt_tokens * float(pairs.src_lengths.sum()) / float(pairs.tgt_lengths.sum())
+    weights = {"encoder": 0, "decoder": 0, "output_proj": trainer.model.output_proj.weight.numel(), "memory": 0}
+    for name, parameter in trainer.model.named_parameters():
+        section = name.split(".")[0]
+        if parameter.dim() == 2 and section in ("encoder", "decoder"):
+            weights["memory" if "cross_attention.kv_proj" in name else section] += parameter.numel()
+    forward = 2 * tgt_tokens * (weights["decoder"] + weights["output_proj"])
+    forward += 2 * src_tokens * (weights["encoder"] + weights["memory"])
+    keys = {"src": _mean_keys(pairs.src_lengths), "tgt": _mean_keys(pairs.tgt_lengths)}
+    attended = src_tokens * config.num_encoder_layers * keys["src"]
+    attended += tgt_tokens * config.num_decoder_layers * (keys["tgt"] / 2 + keys["src"])
+    return 3 * (forward + 4 * config.d_model * attended)
+
+
+def _mean_keys(lengths: np.ndarray) -> float:
+    """Keys that a token sees on average in self-attention."""
+    return float((lengths.astype(np.float64) ** 2).sum() / lengths.sum())
