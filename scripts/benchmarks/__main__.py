@@ -5,7 +5,11 @@ Measure on an idle machine, one thing at a time: with two threads, a busy core c
 
 import argparse
 
-import train
+from transformer_mt.memory import keep_memory
+
+keep_memory()
+
+import train  # noqa: E402  (torch comes with it)
 
 EXAMPLES = """\
 examples:

@@ -20,23 +20,27 @@ from transformer_mt.training.optimizer import (
 from transformer_mt.training.schedule import lr_at
 
 
+@pytest.mark.parametrize("divisor", [1.0, 7.0])
+@pytest.mark.parametrize("scale", [1.0, 256.0])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.3])
-def test_loss_and_gradient_equal_cross_entropy(smoothing: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loss_and_gradient_equal_cross_entropy(
+    smoothing: float, scale: float, divisor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loss_module, "CHUNK_ELEMENTS", 70)  # several chunks, the last one short
     torch.manual_seed(1)
     hidden = torch.randn(26, 8, requires_grad=True)  # three rows more than targets, which count for nothing
     weight = torch.randn(30, 8, requires_grad=True)
     targets = torch.randint(0, 30, (23,))
-    objective, nll = smoothed_cross_entropy(hidden @ weight.T, targets, smoothing)
-    (objective / 7).backward()
+    objective, nll = smoothed_cross_entropy(hidden @ weight.T, targets, smoothing, divisor)
+    (objective * scale).backward()
     found = hidden.grad, weight.grad
     hidden.grad = weight.grad = None
     logits = (hidden @ weight.T)[:23]
-    expected = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="sum")
-    (expected / 7).backward()
+    expected = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="sum") / divisor
+    (expected * scale).backward()
     torch.testing.assert_close(objective, expected)
     torch.testing.assert_close(nll, F.cross_entropy(logits, targets, reduction="sum"))
-    torch.testing.assert_close(found, (hidden.grad, weight.grad))
+    torch.testing.assert_close(found, (hidden.grad, weight.grad), rtol=1e-4, atol=1e-6 * scale)
 
 
 def test_loss_is_computed_in_float32_from_bf16_logits() -> None:

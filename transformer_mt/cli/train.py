@@ -9,6 +9,7 @@ from typing import Any
 from transformer_mt.cli.options import add_config_arguments
 from transformer_mt.config.loading import load_config
 from transformer_mt.errors import ConfigError
+from transformer_mt.memory import keep_memory
 
 EXAMPLES = """\
 examples:
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
         dry_run(config, print, args.override_resume)
         return 0
+    keep_memory()
     from transformer_mt.training.session import train
 
     bundle = train(config, args.override_resume)

@@ -126,9 +126,10 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, rows: Rows, mask: Tensor | None, rotation: Rotation | None) -> Tensor:
         """Attend within the sentences of x (N, D) where mask, broadcast to (B, H, T, T), is True; None is causal."""
-        heads = rows.split(self.qkv_proj(x), 3, self.num_heads)  # (3, B, H, T, E)
-        turned = heads[:2] if rotation is None else rotate(heads[:2], rotation)
-        context = attend(turned[0], turned[1], heads[2], mask, mask is None, self.dropout if self.training else 0.0)
+        q, k, v = rows.split(self.qkv_proj(x), 3, self.num_heads).unbind()  # each (B, H, T, E)
+        if rotation is not None:
+            q, k = rotate(q, rotation), rotate(k, rotation)
+        context = attend(q, k, v, mask, mask is None, self.dropout if self.training else 0.0)
         return self.out_proj(rows.join(context))  # type: ignore[no-any-return]
 
     def heads(self, x: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -51,13 +51,16 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map each position of x (..., D) on its own."""
-        return self.out_proj(self.dropout(self._activate(self.in_proj(x))))  # type: ignore[no-any-return]
+        return self.out_proj(self.dropout(self._activated(x)))  # type: ignore[no-any-return]
 
-    def _activate(self, x: Tensor) -> Tensor:
-        if self.activation == "swiglu":
-            gate, value = x.chunk(2, dim=-1)
-            return F.silu(gate) * value
-        return F.relu(x) if self.activation == "relu" else F.gelu(x)
+    def _activated(self, x: Tensor) -> Tensor:
+        if self.activation == "relu":
+            return self.in_proj(x, relu=True)  # type: ignore[no-any-return]
+        x = self.in_proj(x)
+        if self.activation == "gelu":
+            return F.gelu(x)
+        gate, value = x.chunk(2, dim=-1)
+        return F.silu(gate) * value
 
 
 class _Layer(nn.Module):

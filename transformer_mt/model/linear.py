@@ -1,4 +1,6 @@
-"""Linear maps whose row counts recur, because the CPU's bf16 products are compiled for each shape anew."""
+"""Linear maps, and how they are computed in bf16 on the CPU: in few passes, on row counts that recur."""
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +11,7 @@ ROW_BLOCK = 256
 
 
 class Linear(nn.Linear):
-    """`nn.Linear`; in bf16 on the CPU it adds zero rows up to a multiple of ROW_BLOCK and cuts them off again.
+    """`nn.Linear`, with an optional ReLU after it; in bf16 on the CPU it adds zero rows and cuts them off again.
 
     oneDNN generates code for each shape of a bf16 product, which takes 1.5 to 6 ms and ten times the
     product itself for the matrices of a small model. Batches differ in their number of tokens, so nearly
@@ -21,14 +23,58 @@ class Linear(nn.Linear):
         super().__init__(in_features, out_features, bias)
         self.num_fused = num_fused
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (..., in) to (..., out)."""
-        num_rows = x.numel() // x.shape[-1]
-        missing = num_missing_rows(num_rows)
-        if missing == 0 or not shapes_are_compiled(x.device.type, x.dtype):
-            return super().forward(x)
-        rows = F.pad(x.reshape(num_rows, -1), (0, 0, 0, missing))
-        return super().forward(rows)[:num_rows].view(*x.shape[:-1], -1)
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        """Map x (..., in) to (..., out); with `relu`, what is negative becomes 0."""
+        if not shapes_are_compiled(x.device.type, x.dtype):
+            return self._map(x, relu)
+        rows = x.reshape(-1, x.shape[-1])
+        missing = num_missing_rows(len(rows))
+        padded = F.pad(rows, (0, 0, 0, missing)) if missing else rows
+        if torch.is_grad_enabled() and _HAS_FUSED_MAP:
+            mapped = _FusedMap.apply(padded, self.weight, self.bias, relu)
+        else:
+            mapped = self._map(padded, relu)
+        return mapped[: len(rows)].view(*x.shape[:-1], -1) if missing or x.dim() != 2 else mapped
+
+    def _map(self, x: Tensor, relu: bool) -> Tensor:
+        mapped = super().forward(x)
+        return F.relu(mapped) if relu else mapped
+
+
+class _FusedMap(torch.autograd.Function):
+    """relu(x w^T + b) in bf16 on the CPU, in one pass over the result where `F.linear` and `F.relu` take three.
+
+    The gradients of float32 weights are float32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
+        x, narrow = x.bfloat16(), weight.bfloat16()
+        ctx.dtype, ctx.has_bias = weight.dtype, bias is not None
+        narrow_bias = bias.bfloat16() if bias is not None else None
+        out = torch.ops.mkldnn._linear_pointwise(x, narrow, narrow_bias, "relu" if relu else "none", [], "")
+        ctx.save_for_backward(x, narrow, out if relu else None)
+        return out  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        x, weight, out = ctx.saved_tensors
+        if out is not None:
+            grad = torch.ops.aten.threshold_backward(grad, out, 0)
+        grad_x = grad @ weight if ctx.needs_input_grad[0] else None
+        grad_weight = (grad.mT @ x).to(ctx.dtype) if ctx.needs_input_grad[1] else None
+        grad_bias = _sum_of_rows(grad, ctx.dtype) if ctx.has_bias else None
+        return grad_x, grad_weight, grad_bias, None
+
+
+def _sum_of_rows(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """The sum (D,) of rows x (N, D): in halves, which PyTorch shares out among threads better than the whole."""
+    halves = x.unflatten(0, (2, -1)) if len(x) % 2 == 0 else x.unsqueeze(0)
+    return halves.sum(1).sum(0, dtype=dtype)
+
+
+_HAS_FUSED_MAP = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+"""The product that PyTorch's own compiler puts into its programs; some builds lack it."""
 
 
 def num_missing_rows(num_rows: int) -> int:

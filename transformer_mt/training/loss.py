@@ -16,7 +16,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
     """Turns the logits into their gradient in place, a chunk of rows at a time: one pass, no copy."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, logits: Tensor, targets: Tensor, smoothing: float, divisor: float) -> tuple[Tensor, Tensor]:
         vocab_size = logits.shape[1]
         grads, rows = logits.detach(), max(1, CHUNK_ELEMENTS // vocab_size)
         grads[len(targets) :] = 0.0
@@ -29,25 +29,31 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
             normalizer = total.log() + peak
             loss += (normalizer - right).sum()
             objective += (normalizer - (1.0 - smoothing) * right - smoothing * mean).sum()
-            scores.div_(total).sub_(smoothing / vocab_size)  # softmax minus the target distribution
-            scores.scatter_add_(1, target, scores.new_full(target.shape, smoothing - 1.0))
+            # softmax minus the target distribution
+            scores.div_(total.mul_(divisor)).sub_(smoothing / vocab_size / divisor)
+            scores.scatter_add_(1, target, scores.new_full(target.shape, (smoothing - 1.0) / divisor))
             part.copy_(scores)
         ctx.save_for_backward(grads)
         ctx.mark_non_differentiable(loss)
-        return objective, loss
+        return objective.div_(divisor), loss
 
     @staticmethod
-    def backward(ctx: Any, grad_objective: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad_objective: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         (grads,) = ctx.saved_tensors
-        return grads.mul_(grad_objective), None, None
+        is_one = grad_objective.device.type == "cpu" and float(grad_objective) == 1.0  # a card is not waited for
+        return grads if is_one else grads.mul_(grad_objective), None, None, None
 
 
-def smoothed_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+def smoothed_cross_entropy(
+    logits: Tensor, targets: Tensor, smoothing: float, divisor: float = 1.0
+) -> tuple[Tensor, Tensor]:
     """Objective and plain negative log-likelihood of targets (N,) under logits (N, V), both summed, in float32.
+
+    The objective comes divided by `divisor`, which costs nothing here and a pass over the logits later.
 
     Logits may have more rows than there are targets; the rest of them counts for nothing.
     The target distribution gives 1 - smoothing to the right token and spreads the rest evenly over the
     whole vocabulary (Szegedy et al. 2016, section 7). Only the objective carries a gradient, and only once.
     **The logits are used up**: their memory holds the gradient afterwards.
     """
-    return _SmoothedCrossEntropy.apply(logits, targets, smoothing)  # type: ignore[no-any-return]
+    return _SmoothedCrossEntropy.apply(logits, targets, smoothing, divisor)  # type: ignore[no-any-return]

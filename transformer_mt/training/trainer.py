@@ -121,9 +121,9 @@ class Trainer:
         objective_sum, loss_sum = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for index, batch in enumerate(batches):
             seed_everything(self.config.training.seed, step, index)  # dropout belongs to this place, not to history
-            objective, loss = self.losses(batch.to(self.device))
-            self.scaler.scale(objective / num_tokens).backward()
-            objective_sum += objective.detach()
+            objective, loss = self.losses(batch.to(self.device), num_tokens)
+            self.scaler.scale(objective).backward()
+            objective_sum += objective.detach() * num_tokens
             loss_sum += loss.detach()
         self.scaler.unscale_(self.optimizer)  # before clipping: the limit is for true gradients
         max_norm = self.config.training.max_grad_norm
@@ -139,12 +139,12 @@ class Trainer:
             self.average.update(self.model, step)
         return StepStats(objective_sum, loss_sum, num_tokens, grad_norm)
 
-    def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Label-smoothed loss and negative log-likelihood, summed over the batch's target tokens."""
+    def losses(self, batch: Batch, num_tokens: int) -> tuple[Tensor, Tensor]:
+        """Label-smoothed loss, divided by num_tokens, and negative log-likelihood, summed over the batch's tokens."""
         with autocast(self.device, self.precision):
             logits = self.model.project(self.model.hidden_rows(batch.src, batch.tgt_in))  # (N, V)
         targets = batch.tgt_out[batch.tgt_out != self.model.pad_id]
-        return smoothed_cross_entropy(logits, targets, self.config.training.label_smoothing)
+        return smoothed_cross_entropy(logits, targets, self.config.training.label_smoothing, num_tokens)
 
     def lr(self, step: int) -> float:
         """Learning rate of update number `step`."""
