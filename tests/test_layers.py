@@ -14,8 +14,8 @@ PACKAGE = REPOSITORY / "transformer_mt"
 LAYERS = (
     {"version"},  # transformer_mt/__init__.py
     {"errors"},
-    {"files"},
-    {"config"},
+    {"files", "memory"},
+    {"config", "world"},
     {"tensors", "device", "data", "model", "evaluation"},
     {"bundle"},
     {"decoding"},

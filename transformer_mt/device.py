@@ -12,14 +12,17 @@ from transformer_mt.errors import DeviceError
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
-def resolve_device(name: str) -> torch.device:
-    """The device called `name` (auto, cpu, cuda, cuda:N, mps); DeviceError lists what there is when it is not there."""
+def resolve_device(name: str, local_rank: int = 0) -> torch.device:
+    """The device called `name` (auto, cpu, cuda, cuda:N, mps); DeviceError lists what there is when it is not there.
+
+    Of several processes on one machine each takes the card of its `local_rank`.
+    """
     available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
         available.append("mps")
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    wanted = "cuda:0" if name == "cuda" else name
+    if name == "auto" and not torch.cuda.is_available():
+        return torch.device("cpu")
+    wanted = f"cuda:{local_rank}" if name in ("auto", "cuda") else name
     if wanted not in available:
         raise DeviceError(f"device {name} is not available here; choose one of {', '.join(available)}")
     return torch.device(wanted)
@@ -55,9 +58,10 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
-def set_threads(threads: int | None) -> int:
-    """Use `threads` CPU threads (default: all cores this process may use); returns their number."""
-    count = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+def set_threads(threads: int | None, local_size: int = 1) -> int:
+    """Use `threads` CPU threads (default: all cores, shared by `local_size` processes); returns their number."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = threads or max(1, cores // local_size)
     torch.set_num_threads(count)
     return count
 

@@ -38,6 +38,10 @@ class TrainingError(TransformerMTError):
     """Training that cannot start or cannot go on."""
 
 
+class ProcessLost(TransformerMTError):
+    """Another process of this training has ended; it has told why."""
+
+
 class Interrupted(Exception):
     """The user or the system asked to stop, and what had to be saved is saved; the command exits with 130."""
 

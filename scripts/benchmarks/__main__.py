@@ -9,13 +9,15 @@ from transformer_mt.memory import keep_memory
 
 keep_memory()
 
-import train  # noqa: E402  (torch comes with it)
+import data  # noqa: E402  (torch comes with these)
+import train  # noqa: E402
 
 EXAMPLES = """\
 examples:
-  scripts/benchmark train --size small --seconds 40 --json
+  scripts/benchmark train --size small --seconds 40 --work W --json
   scripts/benchmark train --size small --precision fp32 --work W --peers DIR     ours and others by turns
-  scripts/benchmark train --size small --profile                                 where a step's time goes
+  scripts/benchmark train --size small --work W --profile                        where a step's time goes
+  scripts/benchmark data prepare --pairs 1000000 --json
 """
 
 
@@ -27,7 +29,9 @@ def main() -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    train.add_parser(parser.add_subparsers(title="measurements", metavar="WHAT", required=True))
+    measurements = parser.add_subparsers(title="measurements", metavar="WHAT", required=True)
+    train.add_parser(measurements)
+    data.add_parser(measurements)
     args = parser.parse_args()
     args.run(args)
 

@@ -201,8 +201,7 @@ def _measured_peer(toolkit: str, args: argparse.Namespace) -> dict[str, Any]:
     name, _, precision = toolkit.partition(":")
     words = [name, "train", "--work", args.work, "--size", args.size, "--seconds", args.seconds]
     words += ["--threads", args.threads] + (["--bf16"] if precision == "bf16" else [])
-    environment = {"PEERS": str(args.peers), **os.environ}
-    return _row_of([sys.executable, args.peers / "bench.py", *words], environment)
+    return _row_of([sys.executable, args.peers / "bench.py", *words], os.environ)
 
 
 def _row_of(command: Sequence[object], environment: Mapping[str, str]) -> dict[str, Any]:

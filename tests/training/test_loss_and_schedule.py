@@ -52,6 +52,24 @@ def test_loss_is_computed_in_float32_from_bf16_logits() -> None:
     torch.testing.assert_close(objective, expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_an_infinite_divisor_gives_no_gradient_and_no_nan(dtype: torch.dtype) -> None:
+    logits = (5 * torch.randn(9, 40)).to(dtype).requires_grad_()
+    smoothed_cross_entropy(logits * 1, torch.randint(0, 40, (9,)), 0.1, math.inf)[0].backward()
+    assert torch.equal(logits.grad, torch.zeros(9, 40, dtype=dtype))
+
+
+def test_a_large_divisor_leaves_small_fp16_gradients_whole() -> None:
+    """They are scaled up before they would be too small for the type."""
+    logits, targets = torch.randn(50, 200), torch.randint(0, 200, (50,))
+    grads = []
+    for dtype in (torch.float32, torch.float16):
+        leaf = logits.to(dtype).requires_grad_()
+        (smoothed_cross_entropy(leaf * 1, targets, 0.1, 25_000.0)[0] * 65536.0).backward()
+        grads.append(leaf.grad.float())
+    torch.testing.assert_close(grads[1], grads[0], rtol=5e-3, atol=1e-5)
+
+
 def test_no_targets_give_no_loss() -> None:
     objective, nll = smoothed_cross_entropy(torch.zeros(0, 5), torch.zeros(0, dtype=torch.long), 0.1)
     assert float(objective) == float(nll) == 0.0

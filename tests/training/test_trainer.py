@@ -13,6 +13,7 @@ from transformer_mt.data.batching import Batch, make_batch
 from transformer_mt.data.vocabulary import EOS_ID
 from transformer_mt.errors import TrainingError
 from transformer_mt.model.transformer import Transformer
+from transformer_mt.training.distributed import Share
 from transformer_mt.training.trainer import MAX_SKIPPED_IN_A_ROW, Trainer
 
 VOCAB = 40
@@ -73,8 +74,8 @@ def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
 def test_accumulation_equals_one_large_batch(make_trainer: MakeTrainer) -> None:
     split, joined = make_trainer(), make_trainer()
     pieces = [batch_of(split, [0, 1]), batch_of(split, [2, 3, 4, 5, 6]), batch_of(split, [7])]
-    one = split.train_step(pieces)
-    other = joined.train_step([batch_of(joined, list(range(8)))])
+    one = split.train_step(Share.whole(pieces))
+    other = joined.train_step(Share.whole([batch_of(joined, list(range(8)))]))
     assert one.num_tokens == other.num_tokens
     torch.testing.assert_close(one.objective_sum, other.objective_sum)
     assert one.grad_norm == pytest.approx(other.grad_norm, rel=1e-5)
@@ -89,18 +90,18 @@ def test_the_gradient_is_that_of_the_mean_over_target_tokens(make_trainer: MakeT
     logits = model(batch.src, batch.tgt_in).flatten(0, 1)
     torch.nn.functional.cross_entropy(logits, batch.tgt_out.flatten(), ignore_index=0, label_smoothing=0.1).backward()
     expected = torch.stack([p.grad.norm() for p in model.parameters()]).norm()
-    assert trainer.train_step([batch]).grad_norm == pytest.approx(float(expected), rel=1e-5)
+    assert trainer.train_step(Share.whole([batch])).grad_norm == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_clipping_limits_the_true_gradient(make_trainer: MakeTrainer) -> None:
     """SGD with rate 1 moves the weights by exactly the clipped gradient."""
     free = make_trainer(max_grad_norm=None)
-    norm = free.train_step([batch_of(free, [0, 1, 2])]).grad_norm
+    norm = free.train_step(Share.whole([batch_of(free, [0, 1, 2])])).grad_norm
     trainer = make_trainer(max_grad_norm=norm / 3)
     trainer.optimizer = torch.optim.SGD(trainer.model.parameters(), lr=1.0)
     trainer.lr = lambda step: 1.0  # type: ignore[method-assign]
     before = weights_of(trainer)
-    trainer.train_step([batch_of(trainer, [0, 1, 2])])
+    trainer.train_step(Share.whole([batch_of(trainer, [0, 1, 2])]))
     moved = torch.stack([(weight - before[name]).norm() for name, weight in weights_of(trainer).items()]).norm()
     assert float(moved) == pytest.approx(norm / 3, rel=1e-4)
 
@@ -108,7 +109,7 @@ def test_clipping_limits_the_true_gradient(make_trainer: MakeTrainer) -> None:
 def test_the_gradient_is_clipped_after_the_loss_scale_is_taken_out(make_trainer: MakeTrainer) -> None:
     plain, scaled = make_trainer(max_grad_norm=0.5), make_trainer(max_grad_norm=0.5)
     scaled.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    norms = [trainer.train_step([batch_of(trainer, [0, 1, 2])]).grad_norm for trainer in (plain, scaled)]
+    norms = [trainer.train_step(Share.whole([batch_of(trainer, [0, 1, 2])])).grad_norm for trainer in (plain, scaled)]
     assert norms[0] == pytest.approx(norms[1], rel=1e-4)
     for name, weight in weights_of(plain).items():
         torch.testing.assert_close(weight, weights_of(scaled)[name], rtol=1e-4, atol=1e-6)

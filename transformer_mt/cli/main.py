@@ -31,13 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             if sys.stdout is not None:
                 sys.stdout.flush()  # now, so that a reader that has gone or a full disk is noticed here
     except TransformerMTError as error:  # the user can mend it; anything else keeps its traceback
-        print(f"transformer-mt: error: {error}", file=sys.stderr)
+        _tell(f"error: {error}")
         return 2
     except Interrupted as error:
-        print(f"transformer-mt: stopped: {error}", file=sys.stderr)
+        _tell(f"stopped: {error}")
         return 130
     except KeyboardInterrupt:
-        print("transformer-mt: interrupted", file=sys.stderr)
+        _tell("interrupted")
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as in `| head`
         _drop_output()
@@ -45,16 +45,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UnicodeEncodeError as error:
         if error.encoding != sys.getfilesystemencoding():
             raise
-        problem = f"{error.object}: cannot name a file in this locale ({error.encoding}); set PYTHONUTF8=1"
-        print(f"transformer-mt: error: {problem}", file=sys.stderr)
+        _tell(f"error: {error.object}: cannot name a file in this locale ({error.encoding}); set PYTHONUTF8=1")
         return 2
     except OSError as error:  # a missing permission, a full disk, a file where a directory is needed
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
-        print(f"transformer-mt: error: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
+        _tell(f"error: {error.filename or 'standard output'}: {error.strerror}")
         if error.filename is None:
             _drop_output()
         return 2
+
+
+def _tell(text: str) -> None:
+    """Say how the command ended, and which process of several says so."""
+    rank = os.environ.get("RANK", "0")
+    print(f"transformer-mt: {'' if rank == '0' else f'process {rank}: '}{text}", file=sys.stderr)
 
 
 def _drop_output() -> None:

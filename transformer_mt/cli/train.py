@@ -1,6 +1,7 @@
 """`transformer-mt train`: from a YAML file to a translator."""
 
 import argparse
+import os
 import shlex
 import sys
 from dataclasses import replace
@@ -56,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     from transformer_mt.training.session import train
 
     bundle = train(config, args.override_resume)
+    if os.environ.get("RANK", "0") != "0":  # of several processes one tells
+        return 0
     name = shlex.quote(f"./{config.training.run_dir}" if config.training.run_dir[0] == "-" else config.training.run_dir)
     print(f"The translator is in {bundle}. Next:", file=sys.stderr)
     if config.data.test:

@@ -151,7 +151,7 @@ class TrainingConfig:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto is bf16 where the device computes in it, else fp32; fp16 (CUDA only) scales the loss."""
     threads: int | None = None
-    """CPU threads; default: all cores."""
+    """CPU threads of each process; default: all cores, shared by the processes of a machine."""
     deterministic: bool = False
     """Use only kernels that give the same bits each time; needed on CUDA only, the CPU always does."""
     batch_unit: Literal["tokens", "sentences"] = "tokens"
@@ -159,7 +159,11 @@ class TrainingConfig:
     batch_size: int = 4096
     """Most tokens (padding included, on either side) or sentences in a batch."""
     accumulation_steps: int = 1
-    """Batches whose gradients make one update, exactly as one large batch would."""
+    """Batches (of like lengths) whose gradients make one update, exactly as one large batch would; the processes
+    that torchrun starts share them."""
+    reproducible: Literal["fast", "exact"] = "fast"
+    """exact sums gradients in an order that makes the weights the same bits on 1, 2, 4, ... processes (with equal
+    threads, hardware and torch)."""
     max_steps: int | None = None
     """End after this many updates."""
     max_epochs: int | None = None
@@ -183,6 +187,10 @@ class TrainingConfig:
             yield f"seed: must be in [0, 2**63), got {self.seed}"
         for name in ("batch_size", "accumulation_steps", "threads", "max_steps", "max_epochs"):
             yield from rules.at_least(name, getattr(self, name), 1)
+        if self.reproducible == "exact" and self.threads is None:
+            yield "reproducible: exact needs threads to be set, as their number changes the bits"
+        if self.reproducible == "exact" and self.accumulation_steps & (self.accumulation_steps - 1):
+            yield f"accumulation_steps: must be 1, 2, 4, 8, ... for reproducible: exact, got {self.accumulation_steps}"
         yield from rules.above_zero("max_minutes", self.max_minutes)
         yield from rules.above_zero("max_grad_norm", self.max_grad_norm)
         yield from rules.probability("label_smoothing", self.label_smoothing)

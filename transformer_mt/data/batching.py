@@ -15,6 +15,8 @@ from transformer_mt.data.vocabulary import BOS_ID, PAD_ID
 
 LENGTH_BITS = 12
 """Lengths above 4095 share a bucket; they cost padding there, never correctness."""
+KEYS_AT_A_TIME = 1 << 20
+"""Sort keys made at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,31 +70,46 @@ class EpochPlan:
         return self.pairs[self.starts[batch] : self.starts[batch + 1]]
 
 
-def plan_epoch(table: TokenPairs, limit: BatchLimit, seed: int, epoch: int) -> EpochPlan:
+def plan_epoch(table: TokenPairs, limit: BatchLimit, seed: int, epoch: int, group_size: int = 1) -> EpochPlan:
     """Group the pairs of an epoch into batches of like lengths on both sides, in random order.
 
     Pairs are sorted by target length, within that by source length (rising and falling by turns, so
     that neighbours stay alike where the target length changes), ties at random. The sorted list is cut
     where the limit is reached, the first time at a random place before it, so that every epoch groups
-    pairs anew; and the batches are shuffled.
+    pairs anew; and the batches are shuffled, in groups of `group_size` neighbours that make one update.
     """
     generator = np.random.Generator(np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64)))
     drawn = _draw_pairs(table, seed, epoch)
-    pairs = drawn[_bucket_order(table.src_lengths[drawn], table.tgt_lengths[drawn], generator)]
+    if drawn is None:
+        pairs = _bucket_order(table.src_lengths, table.tgt_lengths, generator)
+    else:
+        pairs = drawn[_bucket_order(table.src_lengths[drawn], table.tgt_lengths[drawn], generator)]
     first = int(generator.integers(1, limit.size + 1))
-    starts = _cut(np.maximum(table.src_lengths[pairs], table.tgt_lengths[pairs]), limit, first)
-    return EpochPlan(pairs, starts, generator.permutation(len(starts) - 1))
+    lengths = table.src_lengths[pairs]
+    np.maximum(lengths, table.tgt_lengths[pairs], out=lengths)
+    starts = _cut(lengths, limit, first)
+    return EpochPlan(pairs, starts, _shuffled(len(starts) - 1, group_size, generator))
 
 
-def _draw_pairs(table: TokenPairs, seed: int, epoch: int) -> np.ndarray:
-    """Indices of the epoch's pairs; a pair of weight w comes floor((e + 1) w + u) - floor(e w + u) times.
+def _shuffled(count: int, group_size: int, generator: np.random.Generator) -> np.ndarray:
+    """0 to count - 1 in random order, but in groups of neighbours; those that fill no group come last."""
+    num_groups, num_left = divmod(count, group_size)
+    first = int(generator.integers(num_left + 1)) if group_size > 1 else 0  # what is left is at either end
+    grouped = first + generator.permutation(num_groups)[:, None] * group_size + np.arange(group_size)
+    return np.concatenate([grouped.ravel(), np.arange(first), np.arange(first + num_groups * group_size, count)])
+
+
+def _draw_pairs(table: TokenPairs, seed: int, epoch: int) -> np.ndarray | None:
+    """Indices of the epoch's pairs, None for each of them once.
+
+    A pair of weight w comes floor((e + 1) w + u) - floor(e w + u) times.
 
     With u fixed for each pair, a whole weight repeats a pair exactly, and the parts of a fractional one
     take turns: weight 0.5 gives one half of the pairs in an epoch and the other half in the next.
     """
     count = len(table.src_lengths)
     if table.weights is None:
-        return np.arange(count, dtype=np.int64)
+        return None
     phases = np.random.Generator(np.random.Philox(key=np.array([seed, 2**63], dtype=np.uint64))).random(count)
     weights = table.weights.astype(np.float64)
     times = np.floor((epoch + 1) * weights + phases) - np.floor(epoch * weights + phases)
@@ -100,18 +117,25 @@ def _draw_pairs(table: TokenPairs, seed: int, epoch: int) -> np.ndarray:
 
 
 def _bucket_order(src_lengths: np.ndarray, tgt_lengths: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Positions sorted by lengths: one sort of 64-bit keys that carry the position in their low bits."""
+    """Positions sorted by lengths: one sort of 64-bit keys that carry the position in their low bits.
+
+    The keys are made a part at a time, so that 40 million of them need little more memory than they take themselves.
+    """
     count, top = len(src_lengths), (1 << LENGTH_BITS) - 1
     index_bits = max(count - 1, 1).bit_length()
     noise_bits = 64 - 2 * LENGTH_BITS - index_bits
-    tgt = np.minimum(tgt_lengths, top).astype(np.uint64)
-    src = np.minimum(src_lengths, top).astype(np.uint64)
-    src = np.where(tgt & np.uint64(1), np.uint64(top) - src, src)
-    keys = (tgt << np.uint64(64 - LENGTH_BITS)) | (src << np.uint64(64 - 2 * LENGTH_BITS))
-    keys |= generator.integers(0, 1 << noise_bits, count, dtype=np.uint64) << np.uint64(index_bits)
-    keys |= np.arange(count, dtype=np.uint64)
+    keys = np.empty(count, np.uint64)
+    for start in range(0, count, KEYS_AT_A_TIME):
+        part = slice(start, min(start + KEYS_AT_A_TIME, count))
+        tgt = np.minimum(tgt_lengths[part], top).astype(np.uint64)
+        src = np.minimum(src_lengths[part], top).astype(np.uint64)
+        src = np.where(tgt & np.uint64(1), np.uint64(top) - src, src)
+        key = (tgt << np.uint64(64 - LENGTH_BITS)) | (src << np.uint64(64 - 2 * LENGTH_BITS))
+        key |= generator.integers(0, 1 << noise_bits, len(key), dtype=np.uint64) << np.uint64(index_bits)
+        keys[part] = key | np.arange(part.start, part.stop, dtype=np.uint64)
     keys.sort()
-    return (keys & np.uint64((1 << index_bits) - 1)).astype(np.int64)
+    keys &= np.uint64((1 << index_bits) - 1)
+    return keys.view(np.int64)
 
 
 def _cut(lengths: np.ndarray, limit: BatchLimit, first: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from transformer_mt.data.pairs import Pair
 from transformer_mt.data.tokenizer import TokenizerPair
+from transformer_mt.world import ALONE, World
 
 PAIRS_AT_A_TIME = 8192
 
@@ -64,18 +65,24 @@ class Block:
 
 @dataclass(frozen=True)
 class PairEncoder:
-    """Turns pairs into ids. Pairs that occur in `held_out` are counted, and left out if `drop_leaks`."""
+    """Turns pairs into ids. Pairs that occur in `held_out` are counted, and left out if `drop_leaks`.
+
+    The processes of `world` share the work; the main one gets what comes out.
+    """
 
     tokenizers: TokenizerPair
     max_length: int
     held_out: HeldOut = NOTHING_HELD_OUT
     drop_leaks: bool = False
+    world: World = ALONE
 
     def blocks(self, pairs: Iterable[Pair]) -> Iterator[Block]:
-        """Encode `pairs`, some thousand at a time."""
+        """Encode `pairs`, some thousand at a time; collective."""
         stream = iter(pairs)
-        while block := list(islice(stream, PAIRS_AT_A_TIME)):
-            yield self._encode(block)
+        while any(blocks := [list(islice(stream, PAIRS_AT_A_TIME)) for _ in range(self.world.size)]):
+            own = blocks[self.world.rank]
+            encoded = self.world.gather_to_main(self._encode(own) if own else None)
+            yield from filter(None, encoded)
 
     def _encode(self, pairs: list[Pair]) -> Block:
         src_lines, tgt_lines = [pair.src for pair in pairs], [pair.tgt for pair in pairs]

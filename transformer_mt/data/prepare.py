@@ -17,9 +17,10 @@ from transformer_mt.data.fingerprint import SourceRecord, fingerprint, record_so
 from transformer_mt.data.pairs import Pair, ReadingNotes, Report
 from transformer_mt.data.prepared import EvaluationCorpus, PreparedCorpus, Row
 from transformer_mt.data.tokenizer import TokenizerPair
-from transformer_mt.data.writing import write_prepared
+from transformer_mt.data.writing import help_to_write, write_prepared
 from transformer_mt.errors import DataError, TransformerMTError
 from transformer_mt.files import atomic_directory
+from transformer_mt.world import ALONE, World
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,17 @@ class PreparedCorpora:
         return self.train.records + self.validation.records + self.test.records
 
 
-def prepare_corpora(data: DataConfig, tokenizers: TokenizerPair, report: Report) -> PreparedCorpora:
-    """Prepare the training pairs, and read those of validation and test.
+def prepare_corpora(
+    data: DataConfig, tokenizers: TokenizerPair, report: Report, world: World = ALONE
+) -> PreparedCorpora:
+    """Prepare the training pairs, in which the processes of `world` share, and read those of validation and test.
 
     Training sentences that are also in validation or test are counted, and left out with data.drop_leaks.
     Raises DataError for what cannot be read, or cannot be trained on.
     """
     validation = read_evaluation("validation", data.validation, data, tokenizers, report)
     test = read_evaluation("test", data.test, data, tokenizers, report)
-    train = prepare(data.train, data, tokenizers, report, _held_out([*validation.pairs, *test.pairs]))
+    train = prepare(data.train, data, tokenizers, report, _held_out([*validation.pairs, *test.pairs]), world)
     return PreparedCorpora(train, validation, test)
 
 
@@ -94,8 +97,9 @@ def prepare(
     tokenizers: TokenizerPair,
     report: Report,
     held_out: HeldOut = NOTHING_HELD_OUT,
+    world: World = ALONE,
 ) -> PreparedCorpus:
-    """Tokenise the pairs of `sources`, or find them in the cache, and report what became of them.
+    """Tokenise the pairs of `sources`, or find them in the cache, and report what became of them; collective.
 
     Raises DataError when no pair is left, or when too many look wrong and data.allow_suspicious is not set.
     """
@@ -103,20 +107,30 @@ def prepare(
     records = record_sources(sources, cache)
     directory = cache / fingerprint(sources, data, tokenizers, records, _digest(held_out))
     weights = [source.weight for source in sources]
-    corpus = _cached(directory, weights, records)
+    corpus = _cached(directory, weights, records) if world.is_main else None
+    if not world.from_main(corpus is not None):
+        encoder = PairEncoder(tokenizers, data.max_length, held_out, data.drop_leaks, world)
+        if world.is_main:
+            _fill(directory, sources, data, encoder)
+        else:
+            help_to_write(sources, data, encoder)
+        world.wait()
     if corpus is None:
-        encoder = PairEncoder(tokenizers, data.max_length, held_out, data.drop_leaks)
-        try:
-            with atomic_directory(directory) as temporary:
-                write_prepared(temporary, sources, data, encoder)
-        except TransformerMTError:
-            if not directory.exists():  # else another process prepared the same at the same time, and was first
-                raise
         corpus = PreparedCorpus(directory, weights, records)
     for line in found_lines(corpus.report, [record.name for record in records], corpus.skipped_path):
         report(line)
     check_usable(corpus.report, data.allow_suspicious, corpus.skipped_path)
     return corpus
+
+
+def _fill(directory: Path, sources: Sequence[SourceConfig], data: DataConfig, encoder: PairEncoder) -> None:
+    try:
+        with atomic_directory(directory) as temporary:
+            write_prepared(temporary, sources, data, encoder)
+    except TransformerMTError:
+        # Another training may have prepared the same at the same time, and been first.
+        if encoder.world.size > 1 or not directory.exists():
+            raise
 
 
 def _digest(held_out: HeldOut) -> str:

@@ -41,6 +41,13 @@ def write_prepared(directory: Path, sources: Sequence[SourceConfig], data: DataC
     (directory / REPORT_FILE).write_text(json.dumps(report, ensure_ascii=False, indent=2), encoding="utf-8")
 
 
+def help_to_write(sources: Sequence[SourceConfig], data: DataConfig, encoder: PairEncoder) -> None:
+    """Encode this process's share of what the main process writes with `write_prepared`."""
+    for source in sources:
+        for _ in encoder.blocks(read_noted_pairs(source, data, ReadingNotes(source_name(source), data.skip_bad_lines))):
+            pass
+
+
 class _Writer:
     def __init__(
         self,

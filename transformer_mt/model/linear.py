@@ -34,7 +34,7 @@ class Linear(nn.Linear):
             mapped = _FusedMap.apply(padded, self.weight, self.bias, relu)
         else:
             mapped = self._map(padded, relu)
-        return mapped[: len(rows)].view(*x.shape[:-1], -1) if missing or x.dim() != 2 else mapped
+        return mapped[: len(rows)].view(*x.shape[:-1], self.out_features) if missing or x.dim() != 2 else mapped
 
     def _map(self, x: Tensor, relu: bool) -> Tensor:
         mapped = super().forward(x)
@@ -73,8 +73,12 @@ def _sum_of_rows(x: Tensor, dtype: torch.dtype) -> Tensor:
     return halves.sum(1).sum(0, dtype=dtype)
 
 
-_HAS_FUSED_MAP = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-"""The product that PyTorch's own compiler puts into its programs; some builds lack it."""
+_HAS_FUSED_MAP = (
+    hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    and hasattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported")
+    and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+)
+"""Whether there is the product that PyTorch's own compiler puts into its programs; not all processors have it."""
 
 
 def num_missing_rows(num_rows: int) -> int:

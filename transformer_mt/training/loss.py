@@ -18,6 +18,8 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor, smoothing: float, divisor: float) -> tuple[Tensor, Tensor]:
         vocab_size = logits.shape[1]
+        ctx.later = divisor if logits.dtype == torch.float16 else 1.0  # fp16 would lose it before it is scaled up
+        divisor /= ctx.later
         grads, rows = logits.detach(), max(1, CHUNK_ELEMENTS // vocab_size)
         grads[len(targets) :] = 0.0
         objective, loss = (torch.zeros((), dtype=torch.float32, device=logits.device) for _ in range(2))
@@ -35,13 +37,14 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
             part.copy_(scores)
         ctx.save_for_backward(grads)
         ctx.mark_non_differentiable(loss)
-        return objective.div_(divisor), loss
+        return objective.div_(divisor * ctx.later), loss
 
     @staticmethod
     def backward(ctx: Any, grad_objective: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         (grads,) = ctx.saved_tensors
-        is_one = grad_objective.device.type == "cpu" and float(grad_objective) == 1.0  # a card is not waited for
-        return grads if is_one else grads.mul_(grad_objective), None, None, None
+        factor = grad_objective / ctx.later
+        is_one = factor.device.type == "cpu" and float(factor) == 1.0  # a card is not waited for
+        return grads if is_one else grads.mul_(factor), None, None, None
 
 
 def smoothed_cross_entropy(

@@ -137,6 +137,36 @@ class Monitor:
         )
 
 
+class SilentMonitor(Monitor):
+    """The monitor of a process that leaves telling to the main one."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        pass
+
+    def tick(self, step: int, fraction_done: float) -> None:
+        pass
+
+    def train(self, record: dict[str, Any]) -> None:
+        pass
+
+    def validation(self, record: dict[str, Any], samples: Sequence[Sample]) -> None:
+        pass
+
+    def truncate_after(self, step: int) -> None:
+        pass
+
+    def attempt(self, name: str, action: Callable[[], object]) -> bool:
+        return True
+
+
 class Clock:
     """Guesses the time left from how fast the fraction done has grown since the first updates, which are slower."""
 

@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -25,7 +26,7 @@ from transformer_mt.device import (
     set_threads,
     use_deterministic_kernels,
 )
-from transformer_mt.errors import DataError, Interrupted, TokenizerError
+from transformer_mt.errors import BundleError, DataError, Interrupted, TokenizerError
 from transformer_mt.files import atomic_directory
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.model.vectors import initialise_embeddings
@@ -39,11 +40,13 @@ from transformer_mt.training.checkpoint import (
     save_checkpoint,
 )
 from transformer_mt.training.curves import draw_curves
-from transformer_mt.training.monitor import Monitor
+from transformer_mt.training.distributed import check_sharing
+from transformer_mt.training.monitor import Monitor, SilentMonitor
 from transformer_mt.training.run_directory import RunDirectory
 from transformer_mt.training.signals import StopRequest, stop_requests
 from transformer_mt.training.trainer import Meter, StepStats, Trainer
 from transformer_mt.training.validation import Validation, Validator
+from transformer_mt.world import ALONE, World, joined_world
 
 Report = Callable[[str], None]
 
@@ -54,11 +57,20 @@ def train(config: Config, override_resume: bool = False) -> Path:
     Raises Interrupted after saving when SIGINT or SIGTERM asks to stop, and TransformerMTError for what
     the user can mend.
     """
-    device = resolve_device(config.training.device)
-    resolve_precision(config.training.precision, device)
     run = RunDirectory(Path(config.training.run_dir))
-    with stop_requests() as request, run.opened(config, override_resume), Monitor(run.path, config.logging) as monitor:
-        session = Session(set_up(config, run, monitor.say), run, monitor)
+    with stop_requests() as request, ExitStack() as stack:
+        world = stack.enter_context(joined_world(resolve_device(config.training.device).type))
+        device = resolve_device(config.training.device, world.local_rank)
+        check_sharing(config.training, world)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        resolve_precision(config.training.precision, device)
+        monitor: Monitor = SilentMonitor()
+        if world.is_main:
+            stack.enter_context(run.opened(config, override_resume))
+            monitor = stack.enter_context(Monitor(run.path, config.logging))
+        world.wait()
+        session = Session(set_up(config, run, monitor.say, world), run, monitor, world)
         session.resume(override_resume)
         request.can_save = True
         session.run(request)
@@ -77,16 +89,19 @@ class Parts:
     num_threads: int
 
 
-def set_up(config: Config, run: RunDirectory, report: Report) -> Parts:
-    """Tokenizer, data and model of a training, from what `run` and the cache already hold or made anew."""
-    device = resolve_device(config.training.device)
-    num_threads = set_threads(config.training.threads)
-    if config.training.deterministic:
+def set_up(config: Config, run: RunDirectory, report: Report, world: World = ALONE) -> Parts:
+    """Tokenizer, data and model of a training, from what `run` and the cache already hold or made anew; collective."""
+    device = resolve_device(config.training.device, world.local_rank)
+    num_threads = set_threads(config.training.threads, world.local_size)
+    if config.training.deterministic or config.training.reproducible == "exact":
         use_deterministic_kernels()
     precision = resolve_precision(config.training.precision, device)
     start = load_bundle(Path(config.training.init_from)) if config.training.init_from else None
-    tokenizers = start.tokenizers if start else find_tokenizers(config, run.tokenizer, report)
-    corpora = prepare_corpora(config.data, tokenizers, report)
+    if world.is_main and not start:
+        find_tokenizers(config, run.tokenizer, report)
+    world.wait()
+    tokenizers = start.tokenizers if start else TokenizerPair.load(run.tokenizer)
+    corpora = prepare_corpora(config.data, tokenizers, report, world)
     seed_everything(config.training.seed, "weights")
     model = build_model(config, tokenizers)
     if start:
@@ -97,6 +112,7 @@ def set_up(config: Config, run: RunDirectory, report: Report) -> Parts:
     report(
         f"{model.num_parameters():,} parameters, {len(corpora.train):,} training pairs, "
         f"{precision} on {device} with {num_threads} threads"
+        + (f" in each of {world.size} processes" if world.size > 1 else "")
     )
     return Parts(config, tokenizers, corpora, model.to(device), precision, num_threads)
 
@@ -118,17 +134,18 @@ def find_tokenizers(config: Config, directory: Path, report: Report) -> Tokenize
 class Session:
     """The loop around a trainer."""
 
-    def __init__(self, parts: Parts, run: RunDirectory, monitor: Monitor) -> None:
+    def __init__(self, parts: Parts, run: RunDirectory, monitor: Monitor, world: World = ALONE) -> None:
         self.parts = parts
         self.config = parts.config
         self.run_directory = run
         self.monitor = monitor
+        self.world = world
         self.max_source_pieces = int(parts.corpora.train.src_lengths.max())
-        self.trainer = Trainer(self.config, parts.model, parts.corpora.train, parts.precision)
+        self.trainer = Trainer(self.config, parts.model, parts.corpora.train, parts.precision, world)
         self.validator = None
         if self.config.data.validation:
             corpus = parts.corpora.validation
-            self.validator = Validator(self.config, corpus, parts.tokenizers, self.max_source_pieces)
+            self.validator = Validator(self.config, corpus, parts.tokenizers, self.max_source_pieces, world)
         self.clock = time.perf_counter()
 
     def run(self, request: StopRequest) -> None:
@@ -146,13 +163,13 @@ class Session:
                 self._check_data()
             stats = self.trainer.run_epoch_step()
             self._count_time()
-            progress.finished = self.trainer.fraction_done() >= 1.0
+            progress.finished = self.world.from_main(self.trainer.fraction_done() >= 1.0)  # clocks differ
             self._watch(stats)
-            if request.signal_name is not None and not progress.finished:
+            signal_name = next(filter(None, self.world.gather(request.signal_name)), None)
+            if signal_name is not None and not progress.finished:
                 self._save()
-                raise Interrupted(
-                    f"{request.signal_name}: saved step {progress.step}; the same command goes on from there"
-                )
+                self.world.wait()  # torchrun ends those that still write when one has ended
+                raise Interrupted(f"{signal_name}: saved step {progress.step}; the same command goes on from there")
         self._finish()
 
     def resume(self, override: bool) -> None:
@@ -163,6 +180,12 @@ class Session:
         """
         check_space_for_run(self.run_directory.path, self.parts.model.num_parameters(), self.config)
         checkpoint = load_newest(self.run_directory.checkpoints, self.monitor.say)
+        steps = self.world.gather(checkpoint.progress.step if checkpoint else None)
+        if len(set(steps)) > 1:
+            raise BundleError(
+                f"{self.run_directory.checkpoints}: the processes found different checkpoints (steps "
+                f"{', '.join(map(str, steps))}); all machines need the same training.run_dir"
+            )
         if checkpoint is not None:
             self._check_origin(checkpoint.progress, override)
             self.trainer.restore(checkpoint)
@@ -171,7 +194,8 @@ class Session:
             self.monitor.say(f"going on from step {progress.step}")
         self.trainer.progress.data = self.parts.corpora.train.identity
         self.trainer.progress.tokenizers = self.parts.tokenizers.files()
-        self.run_directory.write_config(self.config)
+        if self.world.is_main:
+            self.run_directory.write_config(self.config)
         self.monitor.truncate_after(self.trainer.progress.step)
         self.clock = time.perf_counter()
 
@@ -192,12 +216,18 @@ class Session:
 
     def _check_data(self) -> None:
         """Save and raise DataError when a file of pairs is gone or has changed since it was read."""
-        try:
-            check_unchanged(self.parts.corpora.records)
-        except DataError:
+        problem = None
+        if self.world.is_main:
+            try:
+                check_unchanged(self.parts.corpora.records)
+            except DataError as error:
+                problem = str(error)
+        problem = self.world.from_main(problem)
+        if problem is not None:
             if self.trainer.progress.step:
                 self._save()
-            raise
+                self.world.wait()
+            raise DataError(problem)
 
     def _watch(self, stats: StepStats) -> None:
         """Log, validate and save where it is due."""
@@ -244,6 +274,8 @@ class Session:
         return True
 
     def _write_bundle(self, result: Validation | None) -> None:
+        if not self.world.is_main:
+            return
         parts, progress = self.parts, self.trainer.progress
         facts = {
             "max_source_pieces": self.max_source_pieces,
@@ -273,7 +305,8 @@ class Session:
                 self._write_bundle(None)
         config = self.config
         checkpoint = self.trainer.checkpoint()
-        save_checkpoint(self.run_directory.checkpoints, checkpoint, to_yaml(config), config.checkpoint.keep_last)
+        if self.world.is_main:
+            save_checkpoint(self.run_directory.checkpoints, checkpoint, to_yaml(config), config.checkpoint.keep_last)
         self._leave_out_time()
 
     def _finish(self) -> None:
@@ -286,7 +319,8 @@ class Session:
 
     def _try_average(self) -> None:
         """Average the last checkpoints, and keep the result if it scores better than the best so far."""
-        paths = list_checkpoints(self.run_directory.checkpoints)[-self.config.checkpoint.average_last :]
+        paths = self.world.from_main(list_checkpoints(self.run_directory.checkpoints))
+        paths = paths[-self.config.checkpoint.average_last :]
         if self.validator is None or self.config.checkpoint.average_last < 2 or len(paths) < 2:
             return
         with swapped_in(self.trainer.model, _on(self.trainer.device, average_of(paths))):

@@ -1,4 +1,4 @@
-"""Stopping in good order: the first signal asks, the second insists."""
+"""Stopping in good order: the first signal asks, a second Ctrl-C insists."""
 
 import signal
 import threading
@@ -15,8 +15,11 @@ class StopRequest:
         self.can_save = False
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """Note the signal; a second one stops at once, with the last checkpoint intact."""
-        if self.signal_name is not None or not self.can_save:
+        """Note the signal; a second SIGINT stops at once, with the last checkpoint intact.
+
+        A second SIGTERM does not: a process manager and a launcher may both send one.
+        """
+        if not self.can_save or (self.signal_name is not None and number == signal.SIGINT):
             raise KeyboardInterrupt
         self.signal_name = signal.Signals(number).name
 

@@ -6,24 +6,25 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from transformer_mt.config.schema import Config
-from transformer_mt.data.batching import Batch, BatchLimit, EpochPlan, make_batch, plan_epoch
+from transformer_mt.data.batching import BatchLimit, EpochPlan, make_batch, plan_epoch
 from transformer_mt.data.prepared import PreparedCorpus
-from transformer_mt.device import autocast, seed_everything
 from transformer_mt.errors import TrainingError
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.tensors import load_weights
 from transformer_mt.training.averaging import MovingAverage
 from transformer_mt.training.checkpoint import Checkpoint, Progress
-from transformer_mt.training.loss import smoothed_cross_entropy
+from transformer_mt.training.distributed import Share, make_gradient_sum
 from transformer_mt.training.optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors
 from transformer_mt.training.schedule import lr_at
+from transformer_mt.world import ALONE, World
 
 MAX_SKIPPED_IN_A_ROW = 20
 """Updates without a finite gradient after which the training has diverged."""
@@ -50,13 +51,13 @@ class Meter:
         self.counts: dict[str, float] = dict(counts) if counts else dict.fromkeys(names, 0)
         self.timed_tokens, self.waited, self.started = 0, 0.0, time.perf_counter()
 
-    def add(self, stats: StepStats, batches: Sequence[Batch], waited: float) -> None:
-        """Count one update."""
+    def add(self, stats: StepStats, sizes: tuple[int, int], waited: float) -> None:
+        """Count one update with its source tokens and padded positions."""
         self.counts["objective"] += float(stats.objective_sum)
         self.counts["loss"] += float(stats.loss_sum)
         self.counts["tokens"] += stats.num_tokens
-        self.counts["source_tokens"] += sum(batch.num_source_tokens for batch in batches)
-        self.counts["positions"] += sum(batch.src.numel() + batch.tgt_out.numel() for batch in batches)
+        self.counts["source_tokens"] += sizes[0]
+        self.counts["positions"] += sizes[1]
         self.timed_tokens += stats.num_tokens
         self.waited += waited
 
@@ -81,17 +82,21 @@ class Meter:
 class Trainer:
     """A model in training, with its data, optimizer and position."""
 
-    def __init__(self, config: Config, model: Transformer, corpus: PreparedCorpus, precision: str) -> None:
+    def __init__(
+        self, config: Config, model: Transformer, corpus: PreparedCorpus, precision: str, world: World = ALONE
+    ) -> None:
         """`model` is on its device; `precision` is fp32, bf16 or fp16."""
         self.config = config
         self.model = model.train()
         self.corpus = corpus
         self.precision = precision
+        self.world = world
         self.device = next(model.parameters()).device
         self.progress = Progress()
         self.optimizer = make_optimizer(model, config.optimizer)
         self.average = MovingAverage(model, config.training.ema_decay) if config.training.ema_decay else None
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
+        self.gradients = make_gradient_sum(model, precision, config.training, world)
         self.limit = BatchLimit(config.training.batch_size, config.training.batch_unit == "tokens")
         self.plan = self._plan()
         self.total_steps = self._total_steps()
@@ -106,25 +111,35 @@ class Trainer:
             self.plan = self._plan()
         started = time.perf_counter()
         end = min(self.progress.position + self.config.training.accumulation_steps, len(self.plan))
-        batches = [make_batch(self.corpus, self.plan.batch_pairs(i)) for i in range(self.progress.position, end)]
+        update = [self.plan.batch_pairs(position) for position in range(self.progress.position, end)]
+        share = self._share(update)
         waited = time.perf_counter() - started
-        stats = self.train_step(batches)
+        stats = self.train_step(share)
         self.progress.position = end
         self.progress.tokens += stats.num_tokens
-        self.meter.add(stats, batches, waited)
+        self.meter.add(stats, self._sizes(update), waited)
         return stats
 
-    def train_step(self, batches: Sequence[Batch]) -> StepStats:
-        """Make one optimizer update from all `batches`, as if they were one large batch."""
+    def _share(self, update: Sequence[np.ndarray]) -> Share:
+        """The batches of this process among those of an update, which are given by the indices of their pairs."""
+        per_process = self.config.training.accumulation_steps // self.world.size
+        first = min(self.world.rank * per_process, len(update))
+        own = range(first, min(first + per_process, len(update)))
+        num_tokens = sum(int(self.corpus.tgt_lengths[pairs].sum()) for pairs in update)
+        batches = [make_batch(self.corpus, update[index]) for index in own] or [make_batch(self.corpus, update[0])]
+        return Share(batches, own.start, num_tokens, is_stand_in=not own)
+
+    def _sizes(self, update: Sequence[np.ndarray]) -> tuple[int, int]:
+        """Source tokens of an update, and positions on both sides with padding."""
+        lengths = [(self.corpus.src_lengths[pairs], self.corpus.tgt_lengths[pairs]) for pairs in update]
+        positions = sum(len(src) * (int(src.max()) + int(tgt.max())) for src, tgt in lengths)
+        return sum(int(src.sum()) for src, _ in lengths), positions
+
+    def train_step(self, share: Share) -> StepStats:
+        """Make one optimizer update from this process's share of it, as if all its batches were one large batch."""
         step = self.progress.step + 1
-        num_tokens = sum(batch.num_target_tokens for batch in batches)
-        objective_sum, loss_sum = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        for index, batch in enumerate(batches):
-            seed_everything(self.config.training.seed, step, index)  # dropout belongs to this place, not to history
-            objective, loss = self.losses(batch.to(self.device), num_tokens)
-            self.scaler.scale(objective).backward()
-            objective_sum += objective.detach() * num_tokens
-            loss_sum += loss.detach()
+        on_device = [batch.to(self.device) for batch in share.batches]
+        sums = self.world.sum(self.gradients.run(replace(share, batches=on_device), step, self.scaler))
         self.scaler.unscale_(self.optimizer)  # before clipping: the limit is for true gradients
         max_norm = self.config.training.max_grad_norm
         grad_norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), max_norm or math.inf))
@@ -137,14 +152,7 @@ class Trainer:
         self.progress.step = step
         if self.average is not None:
             self.average.update(self.model, step)
-        return StepStats(objective_sum, loss_sum, num_tokens, grad_norm)
-
-    def losses(self, batch: Batch, num_tokens: int) -> tuple[Tensor, Tensor]:
-        """Label-smoothed loss, divided by num_tokens, and negative log-likelihood, summed over the batch's tokens."""
-        with autocast(self.device, self.precision):
-            logits = self.model.project(self.model.hidden_rows(batch.src, batch.tgt_in))  # (N, V)
-        targets = batch.tgt_out[batch.tgt_out != self.model.pad_id]
-        return smoothed_cross_entropy(logits, targets, self.config.training.label_smoothing, num_tokens)
+        return StepStats(sums[0], sums[1], share.num_tokens, grad_norm)
 
     def lr(self, step: int) -> float:
         """Learning rate of update number `step`."""
@@ -184,7 +192,8 @@ class Trainer:
         self.plan = self._plan()
 
     def _plan(self) -> EpochPlan:
-        return plan_epoch(self.corpus, self.limit, self.config.training.seed, self.progress.epoch)
+        training = self.config.training
+        return plan_epoch(self.corpus, self.limit, training.seed, self.progress.epoch, training.accumulation_steps)
 
     def _total_steps(self) -> int | None:
         """The last update, as far as it is known: epochs are taken to be as long as the first."""

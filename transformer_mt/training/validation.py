@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from transformer_mt.evaluation.scores import corpus_bleu
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.training.loss import smoothed_cross_entropy
 from transformer_mt.training.monitor import Sample
+from transformer_mt.world import ALONE, World
 
 NUM_GOLDEN = 20
 """Translations that a bundle carries to prove itself."""
@@ -45,22 +47,28 @@ class Validation:
 
 
 class Validator:
-    """Validation pairs with all that is needed to score a model on them."""
+    """Validation pairs with all that is needed to score a model on them. The processes of `world` share the work."""
 
     def __init__(
-        self, config: Config, corpus: EvaluationCorpus, tokenizers: TokenizerPair, max_source_pieces: int
+        self,
+        config: Config,
+        corpus: EvaluationCorpus,
+        tokenizers: TokenizerPair,
+        max_source_pieces: int,
+        world: World = ALONE,
     ) -> None:
         self.config = config
         self.corpus = corpus
         self.tokenizers = tokenizers
         self.max_source_pieces = max_source_pieces
+        self.world = world
         limit = BatchLimit(max(config.training.batch_size, config.data.max_length), in_tokens=True)
         if config.training.batch_unit == "sentences":
             limit = BatchLimit(config.training.batch_size, in_tokens=False)
         self.plan = plan_epoch(corpus, limit, seed=0, epoch=0)
 
     def validate(self, model: Transformer, precision: str) -> Validation:
-        """Score `model`; its mode (training or not) is what it was before."""
+        """Score `model`; its mode (training or not) is what it was before. Collective, with one result for all."""
         was_training = model.training
         model.eval()
         try:
@@ -73,22 +81,23 @@ class Validator:
 
     @torch.no_grad()
     def _loss(self, model: Transformer, precision: str) -> float:
-        device, total, num_tokens = next(model.parameters()).device, 0.0, 0
-        for position in range(len(self.plan)):
+        device, losses, num_tokens = next(model.parameters()).device, [], 0
+        for position in self.world.share(len(self.plan)):
             batch = make_batch(self.corpus, self.plan.batch_pairs(position)).to(device)
             with autocast(device, precision):
                 logits = model.project(model.hidden_rows(batch.src, batch.tgt_in))
             targets = batch.tgt_out[batch.tgt_out != model.pad_id]
-            total += float(smoothed_cross_entropy(logits, targets, 0.0)[1])
+            losses.append(float(smoothed_cross_entropy(logits, targets, 0.0)[1]))
             num_tokens += batch.num_target_tokens
-        return total / num_tokens
+        return sum(chain(*self.world.gather(losses))) / sum(self.world.gather(num_tokens))
 
     def _translate(self, model: Transformer, loss: float) -> Validation:
         settings, evaluation = self.config.decoding, self.config.evaluation
         settings = replace(settings, beam_size=evaluation.beam_size or settings.beam_size)
         translator = Translator(model, self.tokenizers, settings, self.max_source_pieces)
         pairs = self.corpus.pairs[: evaluation.max_lines]
-        hypotheses = translator.translate([pair.src for pair in pairs])
+        own = [pairs[index].src for index in self.world.share(len(pairs))]
+        hypotheses = [*chain(*self.world.gather(translator.translate(own)))]
         bleu = corpus_bleu(hypotheses, [[pair.tgt] for pair in pairs])
         shown = range(0, len(pairs), max(1, len(pairs) // max(1, evaluation.num_samples)))[: evaluation.num_samples]
         samples = [Sample(pairs[i].src, hypotheses[i], pairs[i].tgt) for i in shown]
