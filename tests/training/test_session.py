@@ -122,9 +122,9 @@ def test_a_run_of_another_configuration_is_refused_with_the_differences(
     config = folder / "tiny.yaml"
     assert tiny.train(config, ["training.max_steps=5"]) == 0
     capsys.readouterr()
-    assert tiny.train(config, ["model.d_ff=128", "training.max_steps=5"]) == 2
+    assert tiny.train(config, ["model.dropout=0.2", "training.max_steps=5"]) == 2
     message = capsys.readouterr().err
-    assert "model.d_ff: 64 -> 128" in message and "--override-resume" in message
+    assert "model.dropout: 0.1 -> 0.2" in message and "--override-resume" in message
     assert tiny.train(config, ["optimizer.lr=1e-3", "training.max_steps=8"], ["--override-resume"]) == 0
 
 

@@ -18,8 +18,9 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor, smoothing: float, divisor: float) -> tuple[Tensor, Tensor]:
         vocab_size = logits.shape[1]
-        ctx.later = divisor if logits.dtype == torch.float16 else 1.0  # fp16 would lose it before it is scaled up
-        divisor /= ctx.later
+        ctx.later = 1.0
+        if logits.dtype == torch.float16:  # small gradients would be lost before the scaler makes them larger
+            ctx.later, divisor = divisor, 1.0
         grads, rows = logits.detach(), max(1, CHUNK_ELEMENTS // vocab_size)
         grads[len(targets) :] = 0.0
         objective, loss = (torch.zeros((), dtype=torch.float32, device=logits.device) for _ in range(2))
