@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from transformer_mt.model.attention import attend, attend_by_products, window_mask
+from transformer_mt.model.dropout import keep_mask
 
 ROUTES = (attend, attend_by_products)
 
@@ -82,3 +83,20 @@ def test_attention_dropout_keeps_the_mean(route: Any) -> None:
     torch.manual_seed(1)
     mean = torch.stack([route(q, k, v, None, False, 0.3) for _ in range(4000)]).mean(dim=0)
     torch.testing.assert_close(mean, route(q, k, v), atol=0.06, rtol=0)
+
+
+def test_the_gradient_under_dropout_is_that_of_the_same_mask() -> None:
+    torch.manual_seed(1)
+    q, k, v = (torch.randn(2, 3, 5, 4, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    upstream = torch.randn(2, 3, 5, 4, dtype=torch.float64)
+    torch.manual_seed(7)
+    attend_by_products(q, k, v, is_causal=True, dropout=0.4).backward(upstream)
+    found = [x.grad for x in (q, k, v)]
+    for x in (q, k, v):
+        x.grad = None
+    torch.manual_seed(7)
+    scale, kept = keep_mask(torch.empty(6, 5, 5, dtype=torch.float64), 0.4)
+    assert 0 < kept.mean() < 1
+    scores = (q @ k.mT / 2).masked_fill(torch.ones(5, 5, dtype=torch.bool).triu(1), -1e9)
+    (scores.softmax(-1) * kept.view(2, 3, 5, 5) * scale @ v).backward(upstream)
+    torch.testing.assert_close(found, [x.grad for x in (q, k, v)])
