@@ -3,11 +3,15 @@
 prepare  reading, filtering, tokenising and storing pairs, against SentencePiece alone encoding the same lines with
          the same threads
 order    the order of an epoch, against one NumPy sort of as many 64-bit keys
+steps    the command `train` on pairs that were never prepared, for 100 updates of a small model: its peak memory
 """
 
 import argparse
 import json
 import random
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from itertools import islice
@@ -25,6 +29,15 @@ from transformer_mt.data.pairs import Pair
 from transformer_mt.data.prepare import prepare
 from transformer_mt.data.synthetic.corpus import synthesize
 from transformer_mt.data.tokenizer import TokenizerPair, train_tokenizers
+from transformer_mt.memory import without_garbage_collection
+
+STEPS = """\
+data: {{src_lang: en, tgt_lang: fr, train: [{{src: train.en, tgt: train.fr}}], cache_dir: cache}}
+tokenizer: {{vocab_size: 4000, max_train_lines: 40000}}
+model: {{d_model: 128, num_heads: 4, d_ff: 512, num_encoder_layers: 2, num_decoder_layers: 2}}
+training: {{run_dir: run, batch_size: 2048, max_steps: {steps}}}
+"""
+NUM_STEPS = 100
 
 
 def add_parser(measurements: Any) -> None:
@@ -35,7 +48,7 @@ def add_parser(measurements: Any) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("part", choices=["prepare", "order"])
+    parser.add_argument("part", choices=["prepare", "order", "steps"])
     parser.add_argument("--pairs", type=int, default=1_000_000, help="number of pairs (default: 1000000)")
     parser.add_argument("--directory", type=Path, help="where temporary files go (default: the system's place)")
     parser.add_argument("--json", action="store_true", help="print one line of JSON and nothing else")
@@ -44,11 +57,13 @@ def add_parser(measurements: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure."""
-    if args.part == "order":
-        row = measure_order(args.pairs)
-    else:
-        with tempfile.TemporaryDirectory(dir=args.directory) as directory:
+    with tempfile.TemporaryDirectory(dir=args.directory) as directory:
+        if args.part == "order":
+            row = measure_order(args.pairs)
+        elif args.part == "prepare":
             row = measure_preparation(args.pairs, Path(directory))
+        else:
+            row = measure_steps(args.pairs, Path(directory))
     print(json.dumps(row) if args.json else "\n".join(f"{name:24s} {value}" for name, value in row.items()))
 
 
@@ -101,13 +116,27 @@ def seconds_of_sentencepiece(tokenizers: TokenizerPair, texts: tuple[Path, Path]
     seconds = 0.0
     for tokenizer, path in zip((tokenizers.src, tokenizers.tgt), texts, strict=True):
         processor = sentencepiece.SentencePieceProcessor(model_proto=tokenizer.proto)
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-        for start in range(0, len(lines), PAIRS_AT_A_TIME):
-            block = lines[start : start + PAIRS_AT_A_TIME]
-            started = time.perf_counter()
-            processor.encode(block, num_threads=-1)
-            seconds += time.perf_counter() - started
+        with path.open(encoding="utf-8", newline="\n") as file, without_garbage_collection():
+            while block := [line.rstrip("\n") for line in islice(file, PAIRS_AT_A_TIME)]:
+                started = time.perf_counter()
+                processor.encode(block, num_threads=-1)
+                seconds += time.perf_counter() - started
     return seconds
+
+
+def measure_steps(num_pairs: int, directory: Path) -> dict[str, Any]:
+    """Seconds and peak memory of `train` from text files to its last update, in a process of its own."""
+    write_pairs(num_pairs, directory)
+    (directory / "steps.yaml").write_text(STEPS.format(steps=NUM_STEPS), encoding="utf-8")
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "transformer_mt", "train", "steps.yaml"], cwd=directory, check=True)
+    return {
+        "task": "steps",
+        "pairs": num_pairs,
+        "steps": NUM_STEPS,
+        "seconds": round(time.perf_counter() - started, 1),
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
+    }
 
 
 class Lengths:

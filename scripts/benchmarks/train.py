@@ -194,6 +194,8 @@ def _measured_apart(args: argparse.Namespace) -> dict[str, Any]:
     words = ["train", "--json", "--work", args.work]
     for name in ("size", "seconds", "precision", "threads", "skip"):
         words += [f"--{name}", getattr(args, name)]
+    if args.no_wait:
+        words.append("--no-wait")
     return _row_of([sys.executable, Path(__file__).parent, *words], os.environ)
 
 
@@ -214,13 +216,14 @@ def show_profile(args: argparse.Namespace) -> None:
     trainer = prepared_trainer(args)
     for _ in range(args.skip):
         trainer.run_epoch_step()
-    before = trainer.progress.tokens
+    trainer.meter, before = Meter(), trainer.progress.tokens
     breakdown = Breakdown(trainer.run_epoch_step)
     tokens = (trainer.progress.tokens - before) / (2 * breakdown.num_steps)
     dtype = torch.bfloat16 if trainer.precision == "bf16" else torch.float32
     rate = product_flops(dtype, trainer.config.model.d_model)
     flops = step_flops(trainer, tokens)
     print(breakdown.table())
+    print(f"padding: {trainer.meter.record()['padding']:.1%} of the positions; only attention computes on it")
     print(f"{tokens:,.0f} target tokens a step; {flops / 1e9:,.0f} GFLOP at a measured {rate / 1e9:,.0f} GFLOP/s")
     print(
         f"floor: {flops / rate * 1e3:.1f} ms; the step takes {breakdown.step_ms / (flops / rate * 1e3):.2f} times that"

@@ -56,6 +56,25 @@ def test_every_pair_comes_once_and_no_batch_passes_the_limit(
         assert len(pairs) * max(table.src_lengths[pairs].max(), table.tgt_lengths[pairs].max()) <= size
 
 
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=80), st.integers(12, 100))
+def test_one_pair_more_would_pass_the_limit(lengths: list[tuple[int, int]], size: int) -> None:
+    table = Table(lengths)
+    plan = plan_epoch(table, BatchLimit(size, in_tokens=True), seed=1, epoch=0)
+    longest = np.maximum(table.src_lengths, table.tgt_lengths)[plan.pairs]
+    for start, end in list(zip(plan.starts, plan.starts[1:], strict=False))[1:-1]:
+        assert (end + 1 - start) * longest[start : end + 1].max() > size
+
+
+def test_lengths_that_no_sort_key_can_hold_keep_to_the_limit() -> None:
+    lengths = np.random.default_rng(1).integers(3000, 9000, (300, 2))
+    table = Table([tuple(pair) for pair in lengths.tolist()])
+    plan = plan_epoch(table, BatchLimit(20_000, in_tokens=True), seed=1, epoch=0)
+    assert sorted(pairs_of(plan)) == list(range(300))
+    assert max(len(plan.batch_pairs(i)) * lengths[plan.batch_pairs(i)].max() for i in range(len(plan))) <= 20_000
+    assert len(plan) < 250
+
+
 def test_batches_by_sentences_hold_that_many_but_the_first_and_last() -> None:
     plan = plan_epoch(random_table(103), BatchLimit(10, in_tokens=False), seed=1, epoch=0)
     sizes = np.diff(plan.starts)

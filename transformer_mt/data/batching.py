@@ -14,9 +14,10 @@ from transformer_mt.data.prepared import TokenPairs
 from transformer_mt.data.vocabulary import BOS_ID, PAD_ID
 
 LENGTH_BITS = 12
-"""Lengths above 4095 share a bucket; they cost padding there, never correctness."""
-KEYS_AT_A_TIME = 1 << 20
-"""Sort keys made at a time."""
+LONGEST = (1 << LENGTH_BITS) - 1
+"""This length and longer ones share a bucket; they cost padding there, never correctness."""
+KEYS_AT_A_TIME = 1 << 15
+"""Sort keys made at a time: few enough for a core's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,18 @@ def plan_epoch(table: TokenPairs, limit: BatchLimit, seed: int, epoch: int, grou
     """
     generator = np.random.Generator(np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64)))
     drawn = _draw_pairs(table, seed, epoch)
-    if drawn is None:
-        pairs = _bucket_order(table.src_lengths, table.tgt_lengths, generator)
-    else:
-        pairs = drawn[_bucket_order(table.src_lengths[drawn], table.tgt_lengths[drawn], generator)]
+    src_lengths, tgt_lengths = table.src_lengths, table.tgt_lengths
+    if drawn is not None:
+        src_lengths, tgt_lengths = src_lengths[drawn], tgt_lengths[drawn]
+    keys, index_bits = _sorted_keys(src_lengths, tgt_lengths, generator)
     first = int(generator.integers(1, limit.size + 1))
-    lengths = table.src_lengths[pairs]
-    np.maximum(lengths, table.tgt_lengths[pairs], out=lengths)
-    starts = _cut(lengths, limit, first)
-    return EpochPlan(pairs, starts, _shuffled(len(starts) - 1, group_size, generator))
+    if limit.in_tokens:
+        starts = _cut(*_runs(keys, index_bits, src_lengths, tgt_lengths), limit.size, first)
+    else:
+        starts = np.unique(np.concatenate([[0], np.arange(first, len(keys), limit.size), [len(keys)]]))
+    pairs = _indices(keys, index_bits)
+    order = _shuffled(len(starts) - 1, group_size, generator)
+    return EpochPlan(pairs if drawn is None else drawn[pairs], starts, order)
 
 
 def _shuffled(count: int, group_size: int, generator: np.random.Generator) -> np.ndarray:
@@ -116,40 +120,78 @@ def _draw_pairs(table: TokenPairs, seed: int, epoch: int) -> np.ndarray | None:
     return np.repeat(np.arange(count, dtype=np.int64), times.astype(np.int64))
 
 
-def _bucket_order(src_lengths: np.ndarray, tgt_lengths: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Positions sorted by lengths: one sort of 64-bit keys that carry the position in their low bits.
+def _sorted_keys(
+    src_lengths: np.ndarray, tgt_lengths: np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, int]:
+    """A sorted key of 64 bits for each pair, and how many of its low bits are the pair's index.
 
-    The keys are made a part at a time, so that 40 million of them need little more memory than they take themselves.
+    Above those come random bits, source length and target length. Keys are made a part at a time, so that 40 million
+    of them need little more memory than they take themselves.
     """
-    count, top = len(src_lengths), (1 << LENGTH_BITS) - 1
+    count, top = len(src_lengths), np.int32(LONGEST)
     index_bits = max(count - 1, 1).bit_length()
     noise_bits = 64 - 2 * LENGTH_BITS - index_bits
     keys = np.empty(count, np.uint64)
     for start in range(0, count, KEYS_AT_A_TIME):
         part = slice(start, min(start + KEYS_AT_A_TIME, count))
-        tgt = np.minimum(tgt_lengths[part], top).astype(np.uint64)
-        src = np.minimum(src_lengths[part], top).astype(np.uint64)
-        src = np.where(tgt & np.uint64(1), np.uint64(top) - src, src)
-        key = (tgt << np.uint64(64 - LENGTH_BITS)) | (src << np.uint64(64 - 2 * LENGTH_BITS))
-        key |= generator.integers(0, 1 << noise_bits, len(key), dtype=np.uint64) << np.uint64(index_bits)
-        keys[part] = key | np.arange(part.start, part.stop, dtype=np.uint64)
+        tgt = np.minimum(tgt_lengths[part], top)
+        src = np.minimum(src_lengths[part], top) ^ (tgt & 1) * top  # falling where the target length is odd
+        lengths = (tgt << LENGTH_BITS) | src
+        key = generator.integers(0, 1 << noise_bits, len(lengths), dtype=np.uint64)
+        key |= lengths.astype(np.uint64) << np.uint64(noise_bits)
+        key <<= np.uint64(index_bits)
+        key |= np.arange(part.start, part.stop, dtype=np.uint64)
+        keys[part] = key
     keys.sort()
+    return keys, index_bits
+
+
+def _indices(keys: np.ndarray, index_bits: int) -> np.ndarray:
+    """The pairs behind `keys`, in their order; takes the place of the keys."""
     keys &= np.uint64((1 << index_bits) - 1)
     return keys.view(np.int64)
 
 
-def _cut(lengths: np.ndarray, limit: BatchLimit, first: int) -> np.ndarray:
-    """Start of each batch in a list of pairs of these lengths, and its end; the first batch keeps to `first`."""
-    if not limit.in_tokens:
-        return np.unique(np.concatenate([[0], np.arange(first, len(lengths), limit.size), [len(lengths)]]))
-    starts, start, size = [0], 0, first
-    while start < len(lengths):
-        window = lengths[start : start + max(1, 2 * size // int(lengths[start]))]
-        padded = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
-        start += max(1, int(np.searchsorted(padded, size, side="right")))
-        starts.append(start)
-        size = limit.size
-    return np.array(starts)
+def _runs(
+    keys: np.ndarray, index_bits: int, src_lengths: np.ndarray, tgt_lengths: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where runs of pairs with equal lengths start among sorted `keys`, and how long the longer side is in each.
+
+    There are far fewer runs than pairs, and their lengths stand in the keys: looking up each pair's lengths in the
+    order of the keys would take longer than sorting them.
+    """
+    bits = np.uint64(64 - 2 * LENGTH_BITS)
+    starts = [np.zeros(min(len(keys), 1), np.int64)]
+    for start in range(0, len(keys), KEYS_AT_A_TIME):
+        lengths = keys[start : start + KEYS_AT_A_TIME + 1] >> bits
+        starts.append(np.flatnonzero(lengths[1:] != lengths[:-1]) + start + 1)
+    run_starts = np.concatenate(starts)
+    lengths = (keys[run_starts] >> bits).astype(np.int64)
+    tgt, src = lengths >> LENGTH_BITS, lengths & LONGEST
+    longest = np.maximum(tgt, src ^ (tgt & 1) * LONGEST)
+    ends = np.append(run_starts, len(keys))[1:]
+    for run in np.flatnonzero(longest == LONGEST):  # these may be longer than the keys can say
+        pairs = _indices(keys[run_starts[run] : ends[run]].copy(), index_bits)
+        longest[run] = max(src_lengths[pairs].max(), tgt_lengths[pairs].max())
+    return np.append(run_starts, len(keys)), longest
+
+
+def _cut(run_starts: np.ndarray, longest: np.ndarray, size: int, first: int) -> np.ndarray:
+    """The start of each batch, and the end of the last: pairs times the longest of them is `size` at most.
+
+    `run_starts` and `longest` are those of `_runs`; the first batch keeps to `first`. A pair longer than the limit
+    is a batch of its own.
+    """
+    starts, start, limit, widest = [np.zeros(1, np.int64)], 0, first, 0
+    ends = run_starts[1:]
+    for begin, end, length in zip(run_starts.tolist(), ends.tolist(), longest.tolist(), strict=False):
+        widest = max(widest, length)
+        full = start + max(1, limit // widest)
+        if full < end:
+            limit, widest = size, length
+            starts.append(np.arange(max(full, begin), end, max(1, size // length)))
+            start = int(starts[-1][-1])
+    return np.concatenate([*starts, ends[-1:]])
 
 
 def make_batch(table: TokenPairs, indices: np.ndarray) -> Batch:

@@ -20,6 +20,7 @@ from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.data.writing import help_to_write, write_prepared
 from transformer_mt.errors import DataError, TransformerMTError
 from transformer_mt.files import atomic_directory
+from transformer_mt.memory import without_garbage_collection
 from transformer_mt.world import ALONE, World
 
 
@@ -110,10 +111,11 @@ def prepare(
     corpus = _cached(directory, weights, records) if world.is_main else None
     if not world.from_main(corpus is not None):
         encoder = PairEncoder(tokenizers, data.max_length, held_out, data.drop_leaks, world)
-        if world.is_main:
-            _fill(directory, sources, data, encoder)
-        else:
-            help_to_write(sources, data, encoder)
+        with without_garbage_collection():
+            if world.is_main:
+                _fill(directory, sources, data, encoder)
+            else:
+                help_to_write(sources, data, encoder)
         world.wait()
     if corpus is None:
         corpus = PreparedCorpus(directory, weights, records)

@@ -1,0 +1,103 @@
+"""The benchmark scripts measure what they say, in the units of the others; their speeds are not judged here."""
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "benchmarks"
+NUM_LINES = 60
+TRAIN = ("train", "--size", "tiny", "--threads", 1, "--skip", 1)
+PARTS = ("matrix products", "dropout", "layer norm", "softmax", "loss", "optimizer", "Python", "padding", "floor")
+
+PEER = """
+import json, sys
+name, task = sys.argv[1:3]
+slow = {"toolkit": name, "task": task, "size": "tiny", "tgt_tok_s": 1, "all_tok_s": 2, "peak_rss_mb": 1000000,
+        "pad_share": 0.0, "precision": "fp32", "other_cpu": 0.0}
+print("some line of its own")
+print(json.dumps(slow))
+"""
+
+
+def measured(*words: object) -> list[str]:
+    run = [sys.executable, str(SCRIPT), *map(str, words)]
+    return subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work folder as the side-by-side benchmark makes it, with lines of 3 to 9 pieces."""
+    folder = tmp_path_factory.mktemp("work")
+    generator, pieces = random.Random(1), [f"p{number}" for number in range(50)]
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces))
+    for language in ("en", "fr"):
+        lines = (" ".join(generator.choices(pieces, k=generator.randint(3, 9))) for _ in range(NUM_LINES))
+        (folder / f"train.sp.{language}").write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+def test_training_speed_counts_pieces_and_the_end_marks_of_targets_only(work: Path) -> None:
+    words = (
+        "train",
+        "--work",
+        work,
+        "--size",
+        "tiny",
+        "--threads",
+        1,
+        "--seconds",
+        0.5,
+        "--skip",
+        1,
+        "--no-wait",
+        "--json",
+    )
+    row: dict[str, Any] = json.loads(measured(*words)[-1])
+    assert (row["toolkit"], row["task"], row["size"]) == ("transformer_mt", "train", "tiny")
+    pieces = {side: len((work / f"train.sp.{side}").read_text().split()) for side in ("en", "fr")}
+    # every update is the whole text, which is smaller than a batch
+    assert row["tgt_tok_per_update"] == pieces["fr"] + NUM_LINES
+    assert row["all_tok_s"] / row["tgt_tok_s"] == pytest.approx(1 + pieces["en"] / row["tgt_tok_per_update"], rel=0.01)
+    assert row["tgt_tok_s"] == pytest.approx(row["updates"] * row["tgt_tok_per_update"] / row["window_s"], rel=0.2)
+    assert 0 <= row["pad_share"] < 0.6 and 0 <= row["data_wait"] < 1 and row["peak_rss_mb"] > 100
+
+
+def test_ours_and_a_peer_take_turns_and_the_ratios_are_of_their_medians(work: Path, tmp_path: Path) -> None:
+    (tmp_path / "bench.py").write_text(PEER)
+    words = (
+        "train",
+        "--work",
+        work,
+        "--size",
+        "tiny",
+        "--threads",
+        1,
+        "--seconds",
+        0.2,
+        "--skip",
+        1,
+        "--no-wait",
+        "--json",
+    )
+    *rows, ratios = map(json.loads, measured(*words, "--peers", tmp_path, "--toolkits", "slow"))
+    assert [row["toolkit"] for row in rows] == ["transformer_mt", "slow"] * 2
+    mean = (rows[0]["tgt_tok_s"] + rows[2]["tgt_tok_s"]) / 2
+    assert ratios["speed_ratio"]["slow"] == pytest.approx(mean, abs=0.01)
+    assert ratios["memory_ratio"]["slow"] < 0.1
+
+
+def test_the_parts_of_a_profile_are_named_with_the_floor(work: Path) -> None:
+    text = "\n".join(measured(*TRAIN, "--work", work, "--profile"))
+    assert [part for part in PARTS if part not in text] == []
+
+
+def test_preparing_and_ordering_are_measured_beside_sentencepiece_and_a_sort() -> None:
+    row = json.loads(measured("data", "prepare", "--pairs", 6000, "--json")[-1])
+    assert row["kept"] == 6000 and row["ratio"] == pytest.approx(row["seconds"] / row["sentencepiece_seconds"], rel=0.1)
+    row = json.loads(measured("data", "order", "--pairs", 200_000, "--json")[-1])
+    assert row["batches"] > 1000 and row["sort_seconds"] > 0
