@@ -29,6 +29,25 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise BundleError(f"{path}: is not a whole safetensors file ({str(error).splitlines()[0][:120]})") from None
 
 
+def whole(tensor: Tensor) -> Tensor:
+    """`tensor` itself, or, where processes hold parts of it, all of it on the CPU; collective in that case."""
+    return tensor.full_tensor().cpu() if _is_parted(tensor) else tensor  # type: ignore[attr-defined, no-any-return]
+
+
+def placed_like(target: Tensor, tensor: Tensor) -> Tensor:
+    """`tensor`, which all processes have, where `target` is and parted as it is; collective if that is parted."""
+    tensor = tensor.to(target.device)
+    if not _is_parted(target):
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(tensor, target.device_mesh, target.placements)  # type: ignore[attr-defined]
+
+
+def _is_parted(tensor: Tensor) -> bool:
+    return hasattr(tensor, "device_mesh")  # a DTensor, whose module takes long to import and is not everywhere
+
+
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], origin: Path | str) -> None:
     """Copy `tensors` into the weights of `model`.
 
@@ -47,4 +66,4 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], origin: Path |
         raise BundleError(f"{origin}: the weights do not fit this model: {'; '.join(sorted(problems)[:3])}{rest}")
     with torch.no_grad():
         for name, weight in weights.items():
-            weight.copy_(tensors[name])
+            weight.copy_(placed_like(weight, tensors[name]))

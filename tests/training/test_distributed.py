@@ -89,6 +89,27 @@ def test_processes_share_an_update_and_end_with_the_weights_of_one(
     assert_same_course(folder, f"fast{size}", "alone")
 
 
+def test_sharded_processes_end_with_the_weights_of_one_and_go_on_as_one(
+    folder: Path, alone: dict[str, torch.Tensor]
+) -> None:
+    train(folder, "sharded", 2, "training.sharded=true", "training.max_steps=7")
+    assert "going on from step 7" in train(folder, "sharded", 1, "training.sharded=true")
+    for name, weight in weights(folder, "sharded").items():
+        torch.testing.assert_close(weight, alone[name], rtol=1e-4, atol=1e-5)
+    assert_same_course(folder, "sharded", "alone")
+
+
+def test_sharded_optimizer_state_and_average_go_on_with_the_same_bits(folder: Path) -> None:
+    adam = ("training.sharded=true", "training.ema_decay=0.9", "optimizer.name=adamw", "optimizer.lr=5e-3")
+    train(folder, "sharded_whole", 2, *adam)
+    train(folder, "sharded_twice", 2, *adam, "training.max_steps=7")
+    train(folder, "sharded_twice", 2, *adam)
+    last = [list_checkpoints(folder / name / "checkpoints")[-1] for name in ("sharded_whole", "sharded_twice")]
+    for file in ("model", "average", "optimizer"):
+        whole, twice = (load_tensors(path / f"{file}.safetensors") for path in last)
+        assert whole.keys() == twice.keys() and all(torch.equal(whole[name], twice[name]) for name in whole)
+
+
 @pytest.fixture(scope="module")
 def exactly_alone(folder: Path) -> dict[str, torch.Tensor]:
     train(folder, "exact1", 1, *EXACT)

@@ -164,6 +164,8 @@ class TrainingConfig:
     reproducible: Literal["fast", "exact"] = "fast"
     """exact sums gradients in an order that makes the weights the same bits on 1, 2, 4, ... processes (with equal
     threads, hardware and torch)."""
+    sharded: bool = False
+    """Split weights, gradients and optimizer state among the processes (FSDP2): for models that no one card holds."""
     max_steps: int | None = None
     """End after this many updates."""
     max_epochs: int | None = None
@@ -191,6 +193,10 @@ class TrainingConfig:
             yield "reproducible: exact needs threads to be set, as their number changes the bits"
         if self.reproducible == "exact" and self.accumulation_steps & (self.accumulation_steps - 1):
             yield f"accumulation_steps: must be 1, 2, 4, 8, ... for reproducible: exact, got {self.accumulation_steps}"
+        if self.sharded and self.reproducible == "exact":
+            yield "sharded: cannot be combined with reproducible: exact"
+        if self.sharded and self.precision == "fp16":
+            yield "sharded: cannot be combined with precision: fp16; use bf16"
         yield from rules.above_zero("max_minutes", self.max_minutes)
         yield from rules.above_zero("max_grad_norm", self.max_grad_norm)
         yield from rules.probability("label_smoothing", self.label_smoothing)
@@ -317,6 +323,8 @@ class Config:
             yield f"schedule.decay_steps: {self.schedule.name} must end; set this, training.max_steps or max_epochs"
         if limits.precision == "fp16" and limits.device == "cpu":
             yield "training.precision: fp16 needs CUDA; use bf16, fp32 or auto on the CPU"
+        if limits.sharded and self.optimizer.name == "muon":
+            yield "training.sharded: muon needs whole matrices; use adamw, or share batches only"
         if self.evaluation.patience and not self.data.validation:
             yield "evaluation.patience: early stopping needs data.validation"
         for name, beam_size in (("decoding", self.decoding.beam_size), ("evaluation", self.evaluation.beam_size)):

@@ -1,13 +1,13 @@
 """Averages of weights: a moving one while training, and one over the last checkpoints."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from transformer_mt.tensors import load_tensors
+from transformer_mt.tensors import load_tensors, placed_like
 
 
 class MovingAverage:
@@ -26,11 +26,11 @@ class MovingAverage:
     def load(self, weights: dict[str, Tensor]) -> None:
         """Go on from saved weights."""
         for name, weight in self.weights.items():
-            weight.copy_(weights[name])
+            weight.copy_(placed_like(weight, weights[name]))
 
 
 @contextmanager
-def swapped_in(model: nn.Module, weights: dict[str, Tensor] | None) -> Iterator[None]:
+def swapped_in(model: nn.Module, weights: Mapping[str, Tensor] | None) -> Iterator[None]:
     """Inside of this context `model` has these weights; None changes nothing."""
     if weights is None:
         yield
@@ -53,7 +53,7 @@ def average_of(checkpoints: Sequence[Path]) -> dict[str, Tensor]:
     return {name: (tensor / len(checkpoints)).float() for name, tensor in total.items()}
 
 
-def _copy_into(model: nn.Module, weights: dict[str, Tensor]) -> None:
+def _copy_into(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for name, weight in model.named_parameters():
             weight.copy_(weights[name])

@@ -7,7 +7,7 @@ them. So a training on 4 processes is the training of 1, four times as fast.
 import math
 import warnings
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from transformer_mt.config.schema import TrainingConfig
 from transformer_mt.data.batching import Batch
-from transformer_mt.device import autocast, seed_everything
+from transformer_mt.device import autocast, resolve_device, seed_everything
 from transformer_mt.errors import TrainingError
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.training.loss import smoothed_cross_entropy
@@ -45,17 +45,18 @@ class Share:
     """Number of the first of them among those of the update."""
     num_tokens: int
     """Target tokens of the whole update."""
-    is_stand_in: bool = False
-    """Whether the batch is another process's and counts for nothing: at the end of an epoch there may be too few."""
+    num_own: int
+    """So many of the batches count. At the end of an epoch there may be too few, and others' batches stand in for them,
+    as all processes must take part in what is collective equally often."""
 
     @classmethod
     def whole(cls, batches: Sequence[Batch]) -> "Share":
         """All of an update."""
-        return cls(batches, 0, sum(batch.num_target_tokens for batch in batches))
+        return cls(batches, 0, sum(batch.num_target_tokens for batch in batches), len(batches))
 
 
 class LossModule(nn.Module):
-    """The loss as a module, which is what PyTorch's data parallelism wraps."""
+    """The loss as a module, which is what PyTorch's ways to share the work wrap."""
 
     def __init__(self, model: Transformer, smoothing: float, precision: str) -> None:
         super().__init__()
@@ -80,12 +81,33 @@ def make_gradient_sum(
     return kind(losses, training, world)
 
 
+def is_sharded(training: TrainingConfig, world: World) -> bool:
+    """Whether each process holds a part of the weights only."""
+    return training.sharded and world.size > 1
+
+
+def shard(losses: LossModule, device_type: str, world: World) -> None:
+    """Leave to each process a part of every weight, on its device (FSDP2; Zhao et al. 2023).
+
+    The weights of a layer come together when it computes, forward and backward, and part again.
+    """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    mesh = init_device_mesh(device_type, (world.size,))
+    for layer in (*losses.model.encoder.layers, *losses.model.decoder.layers):
+        fully_shard(layer, mesh=mesh)
+    fully_shard(losses, mesh=mesh)
+
+
 class FastSum:
-    """Sums gradients as they come: within a process one after the other, between processes by PyTorch's DDP."""
+    """Sums gradients as they come: within a process one after the other, between processes by DDP or FSDP2."""
 
     def __init__(self, losses: LossModule, training: TrainingConfig, world: World) -> None:
         self.losses: nn.Module = losses
-        if world.size > 1:
+        if is_sharded(training, world):
+            shard(losses, resolve_device(training.device).type, world)
+        elif world.size > 1:
             with warnings.catch_warnings():
                 # Buffers must not be sent: the table of positions grows where a sentence is long. The argument that
                 # is to replace broadcast_buffers does not exist before torch 2.13.
@@ -104,13 +126,19 @@ class FastSum:
         for index, batch in enumerate(share.batches):
             seed_everything(self.seed, step, share.first + index)  # dropout belongs to this place, not to history
             is_last = index == len(share.batches) - 1
-            with nullcontext() if self.world.size == 1 or is_last else self.losses.no_sync():  # type: ignore[operator]
-                objective, loss = self.losses(batch, math.inf if share.is_stand_in else divisor)
+            with self._in_one_go(is_last):
+                objective, loss = self.losses(batch, divisor if index < share.num_own else math.inf)
                 with others_may_be_lost(self.world):
                     scaler.scale(objective).backward()
-            if not share.is_stand_in:
+            if index < share.num_own:
                 sums += torch.stack([objective.detach() * divisor, loss.detach()])
         return sums
+
+    def _in_one_go(self, is_last: bool) -> AbstractContextManager[None]:
+        """With whole weights, the processes exchange gradients only when all their batches are summed."""
+        if is_last or not isinstance(self.losses, DistributedDataParallel):
+            return nullcontext()
+        return self.losses.no_sync()  # type: ignore[no-any-return]
 
 
 class ExactSum:
@@ -132,14 +160,13 @@ class ExactSum:
         """As `FastSum.run`, on any number of processes with the same bits."""
         sums = torch.zeros(2, device=share.batches[0].src.device)
         tree = Tree()
-        batches = [] if share.is_stand_in else share.batches
-        for index, batch in enumerate(batches):
+        for index, batch in enumerate(share.batches[: share.num_own]):
             seed_everything(self.seed, step, share.first + index)
             objective, loss = self.losses(batch, share.num_tokens)
             scaler.scale(objective).backward()
             sums += torch.stack([objective.detach() * share.num_tokens, loss.detach()])
             tree.add(self._taken_gradient())
-        for _ in range(len(batches), self.num_leaves):
+        for _ in range(share.num_own, self.num_leaves):
             tree.add(self._zeros())
         whole = Tree()
         for part in self.world.gather_tensors(tree.root()):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from transformer_mt.config.schema import OptimizerConfig
 from transformer_mt.model.linear import Linear
+from transformer_mt.tensors import placed_like
 
 MUON_MOMENTUM = 0.95
 """Of Muon's running mean of the gradient, as its authors have it."""
@@ -127,8 +128,11 @@ def load_optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer, t
         name, _, key = path.rpartition("/")
         parameter = parameters[name]
         # Adam counts its steps in a float32 scalar of its own; all else lives where the weight does.
-        device = parameter.device if key != "step" or _is_fused(optimizer) else torch.device("cpu")
-        optimizer.state[parameter][key] = tensor.to(device=device, copy=True)
+        if key == "step":
+            device = parameter.device if _is_fused(optimizer) else torch.device("cpu")
+            optimizer.state[parameter][key] = tensor.to(device=device, copy=True)
+        else:
+            optimizer.state[parameter][key] = placed_like(parameter, tensor).clone()
 
 
 def _is_fused(optimizer: torch.optim.Optimizer) -> bool:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from transformer_mt.bundle import Bundle, build_model, load_bundle, save_bundle
 from transformer_mt.config.loading import to_yaml
@@ -31,7 +30,7 @@ from transformer_mt.files import atomic_directory
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.model.vectors import initialise_embeddings
 from transformer_mt.tensors import load_weights
-from transformer_mt.training.averaging import average_of, swapped_in
+from transformer_mt.training.averaging import average_of
 from transformer_mt.training.checkpoint import (
     Progress,
     check_space_for_run,
@@ -40,7 +39,7 @@ from transformer_mt.training.checkpoint import (
     save_checkpoint,
 )
 from transformer_mt.training.curves import draw_curves
-from transformer_mt.training.distributed import check_sharing
+from transformer_mt.training.distributed import check_sharing, is_sharded
 from transformer_mt.training.monitor import Monitor, SilentMonitor
 from transformer_mt.training.run_directory import RunDirectory
 from transformer_mt.training.signals import StopRequest, stop_requests
@@ -114,7 +113,9 @@ def set_up(config: Config, run: RunDirectory, report: Report, world: World = ALO
         f"{precision} on {device} with {num_threads} threads"
         + (f" in each of {world.size} processes" if world.size > 1 else "")
     )
-    return Parts(config, tokenizers, corpora, model.to(device), precision, num_threads)
+    if not is_sharded(config.training, world):
+        model.to(device)
+    return Parts(config, tokenizers, corpora, model, precision, num_threads)
 
 
 def find_tokenizers(config: Config, directory: Path, report: Report) -> TokenizerPair:
@@ -250,9 +251,8 @@ class Session:
         """Score the model as it stands, and keep it if it is the best so far."""
         if self.validator is None:
             return
-        average = self.trainer.average.weights if self.trainer.average else None
-        with swapped_in(self.trainer.model, average):
-            result = self.validator.validate(self.trainer.model, self.parts.precision)
+        with self.trainer.model_to_score() as model:
+            result = self.validator.validate(model, self.parts.precision)
             is_best = self._take_if_best(result)
         self.monitor.validation({**self._position(), **result.record(), "best": is_best}, result.samples)
         patience, progress = self.config.evaluation.patience, self.trainer.progress
@@ -300,8 +300,7 @@ class Session:
 
     def _save(self) -> None:
         if self.validator is None:
-            average = self.trainer.average.weights if self.trainer.average else None
-            with swapped_in(self.trainer.model, average):
+            with self.trainer.model_to_score():
                 self._write_bundle(None)
         config = self.config
         checkpoint = self.trainer.checkpoint()
@@ -323,8 +322,8 @@ class Session:
         paths = paths[-self.config.checkpoint.average_last :]
         if self.validator is None or self.config.checkpoint.average_last < 2 or len(paths) < 2:
             return
-        with swapped_in(self.trainer.model, _on(self.trainer.device, average_of(paths))):
-            result = self.validator.validate(self.trainer.model, self.parts.precision)
+        with self.trainer.model_to_score(average_of(paths)) as model:
+            result = self.validator.validate(model, self.parts.precision)
             is_best = self._take_if_best(result)
         self.monitor.say(f"average of the last {len(paths)} checkpoints: {'better, kept' if is_best else 'not better'}")
         record = {**self._position(), **result.record(), "best": is_best, "averaged": len(paths)}
@@ -349,7 +348,3 @@ class Session:
 
 def _listed(hashes: dict[str, str] | None) -> str:
     return ", ".join(f"{name} {digest}" for name, digest in (hashes or {}).items())
-
-
-def _on(device: torch.device, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.to(device) for name, tensor in weights.items()}

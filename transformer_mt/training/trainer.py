@@ -5,7 +5,9 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,10 +20,10 @@ from transformer_mt.data.batching import BatchLimit, EpochPlan, make_batch, plan
 from transformer_mt.data.prepared import PreparedCorpus
 from transformer_mt.errors import TrainingError
 from transformer_mt.model.transformer import Transformer
-from transformer_mt.tensors import load_weights
-from transformer_mt.training.averaging import MovingAverage
+from transformer_mt.tensors import load_weights, whole
+from transformer_mt.training.averaging import MovingAverage, swapped_in
 from transformer_mt.training.checkpoint import Checkpoint, Progress
-from transformer_mt.training.distributed import Share, make_gradient_sum
+from transformer_mt.training.distributed import Share, is_sharded, make_gradient_sum
 from transformer_mt.training.optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors
 from transformer_mt.training.schedule import lr_at
 from transformer_mt.world import ALONE, World
@@ -85,18 +87,23 @@ class Trainer:
     def __init__(
         self, config: Config, model: Transformer, corpus: PreparedCorpus, precision: str, world: World = ALONE
     ) -> None:
-        """`model` is on its device; `precision` is fp32, bf16 or fp16."""
+        """`precision` is fp32, bf16 or fp16.
+
+        `model` is on its device, unless the processes are to hold parts of it: then a copy is trained, in parts.
+        """
         self.config = config
         self.model = model.train()
+        self.is_sharded = is_sharded(config.training, world)
+        self.trained = deepcopy(model) if self.is_sharded else model
         self.corpus = corpus
         self.precision = precision
         self.world = world
-        self.device = next(model.parameters()).device
         self.progress = Progress()
-        self.optimizer = make_optimizer(model, config.optimizer)
-        self.average = MovingAverage(model, config.training.ema_decay) if config.training.ema_decay else None
+        self.gradients = make_gradient_sum(self.trained, precision, config.training, world)
+        self.device = next(self.trained.parameters()).device
+        self.optimizer = make_optimizer(self.trained, config.optimizer)
+        self.average = MovingAverage(self.trained, config.training.ema_decay) if config.training.ema_decay else None
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
-        self.gradients = make_gradient_sum(model, precision, config.training, world)
         self.limit = BatchLimit(config.training.batch_size, config.training.batch_unit == "tokens")
         self.plan = self._plan()
         self.total_steps = self._total_steps()
@@ -123,11 +130,11 @@ class Trainer:
     def _share(self, update: Sequence[np.ndarray]) -> Share:
         """The batches of this process among those of an update, which are given by the indices of their pairs."""
         per_process = self.config.training.accumulation_steps // self.world.size
-        first = min(self.world.rank * per_process, len(update))
-        own = range(first, min(first + per_process, len(update)))
+        first = self.world.rank * per_process
+        own = update[first : first + per_process]
+        stand_ins = [update[0]] * (min(per_process, len(update)) - len(own))
         num_tokens = sum(int(self.corpus.tgt_lengths[pairs].sum()) for pairs in update)
-        batches = [make_batch(self.corpus, update[index]) for index in own] or [make_batch(self.corpus, update[0])]
-        return Share(batches, own.start, num_tokens, is_stand_in=not own)
+        return Share([make_batch(self.corpus, pairs) for pairs in (*own, *stand_ins)], first, num_tokens, len(own))
 
     def _sizes(self, update: Sequence[np.ndarray]) -> tuple[int, int]:
         """Source tokens of an update, and positions on both sides with padding."""
@@ -142,7 +149,7 @@ class Trainer:
         sums = self.world.sum(self.gradients.run(replace(share, batches=on_device), step, self.scaler))
         self.scaler.unscale_(self.optimizer)  # before clipping: the limit is for true gradients
         max_norm = self.config.training.max_grad_norm
-        grad_norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), max_norm or math.inf))
+        grad_norm = float(whole(torch.nn.utils.clip_grad_norm_(self.trained.parameters(), max_norm or math.inf)))
         if self._is_usable(grad_norm, step):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.lr(step)
@@ -151,7 +158,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step = step
         if self.average is not None:
-            self.average.update(self.model, step)
+            self.average.update(self.trained, step)
         return StepStats(sums[0], sums[1], share.num_tokens, grad_norm)
 
     def lr(self, step: int) -> float:
@@ -170,19 +177,36 @@ class Trainer:
             fractions.append(done.seconds / 60 / limits.max_minutes)
         return max(fractions)
 
+    @contextmanager
+    def model_to_score(self, weights: Mapping[str, Tensor] | None = None) -> Iterator[Transformer]:
+        """`model` with `weights`, with their moving average, or as trained, inside of this context; collective."""
+        if weights is None and self.average is not None:
+            weights = self.average.weights
+        if not self.is_sharded:
+            with swapped_in(self.model, weights):
+                yield self.model
+            return
+        trained = weights or {name: weight.detach() for name, weight in self.trained.named_parameters()}
+        load_weights(self.model, {name: whole(weight) for name, weight in trained.items()}, "the weights in training")
+        try:
+            yield self.model.to(self.device)
+        finally:
+            self.model.cpu()
+
     def checkpoint(self) -> Checkpoint:
-        """Everything that `restore` needs to go on exactly from here."""
+        """Everything that `restore` needs to go on exactly from here; collective."""
         if self.scaler.is_enabled():
             self.progress.scaler = self.scaler.state_dict()
         self.progress.meter = dict(self.meter.counts)
-        weights = {name: weight.detach() for name, weight in self.model.named_parameters()}
-        average = self.average.weights if self.average is not None else {}
-        return Checkpoint(self.progress, weights, optimizer_tensors(self.model, self.optimizer), average)
+        weights = {name: whole(weight.detach()) for name, weight in self.trained.named_parameters()}
+        state = {name: whole(tensor) for name, tensor in optimizer_tensors(self.trained, self.optimizer).items()}
+        average = {name: whole(weight) for name, weight in self.average.weights.items()} if self.average else {}
+        return Checkpoint(self.progress, weights, state, average)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from `checkpoint`."""
-        load_weights(self.model, checkpoint.weights, f"checkpoint of step {checkpoint.progress.step}")
-        load_optimizer_tensors(self.model, self.optimizer, checkpoint.optimizer)
+        load_weights(self.trained, checkpoint.weights, f"checkpoint of step {checkpoint.progress.step}")
+        load_optimizer_tensors(self.trained, self.optimizer, checkpoint.optimizer)
         if self.average is not None and checkpoint.average:
             self.average.load(checkpoint.average)
         self.progress = checkpoint.progress
