@@ -258,8 +258,8 @@ def verify_manifest(directory: Path) -> None:
         if not path.resolve().is_relative_to(directory.resolve()):
             raise BundleError(f"{directory / MANIFEST}: names {name}, which is outside of the directory")
         if not path.is_file():
-            raise BundleError(f"{path}: is missing")
+            raise BundleError(f"{path}: is missing; copy the whole directory again")
         if path.stat().st_size != size:
-            raise BundleError(f"{path}: is damaged ({path.stat().st_size} bytes instead of {size})")
+            raise BundleError(f"{path}: is damaged ({path.stat().st_size} bytes instead of {size}); copy it again")
         if (found := sha256_of(path)) != digest:
             raise BundleError(f"{path}: is damaged (its SHA-256 is {found}, {MANIFEST} has {digest})")

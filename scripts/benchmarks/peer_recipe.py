@@ -28,7 +28,7 @@ ARCHITECTURE = """
 --encoder-attention-heads 4 --decoder-attention-heads 4 --dropout 0.3
 --criterion label_smoothed_cross_entropy --label-smoothing 0.1
 --optimizer adam --adam-betas (0.9,0.98) --lr 0.005 --lr-scheduler inverse_sqrt --warmup-updates 2000 --clip-norm 0
---max-tokens 8192 --required-batch-size-multiple 1
+--max-tokens 10500 --required-batch-size-multiple 1
 --cpu --num-workers 0 --disable-validation --log-format json --log-interval 1 --fp32-reduce-scatter
 """.replace("--fp32-reduce-scatter", "").split()
 

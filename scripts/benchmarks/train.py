@@ -79,7 +79,7 @@ def add_parser(measurements: Any) -> None:
     parser.add_argument("--no-wait", action="store_true", help="do not wait until the machine is idle")
     others = parser.add_argument_group("other toolkits")
     others.add_argument("--peers", type=Path, metavar="DIR", help="folder with a bench.py that runs other toolkits")
-    others.add_argument("--toolkits", default="fairseq,marian,transformers:bf16", help="default: %(default)s")
+    others.add_argument("--toolkits", default="ours,fairseq,marian,transformers:bf16", help="default: %(default)s")
     others.add_argument("--rounds", type=int, default=2, help="measurements of each (default: %(default)s)")
     parser.set_defaults(run=run)
 
@@ -172,35 +172,37 @@ def compare(args: argparse.Namespace) -> None:
     """Ours and each of the others by turns, each in a process of its own; then the ratios of the medians."""
     rows: dict[str, list[dict[str, Any]]] = {}
     for _ in range(args.rounds):
-        for toolkit in ("ours", *args.toolkits.split(",")):
-            row = _measured_apart(args) if toolkit == "ours" else _measured_peer(toolkit, args)
+        for toolkit in args.toolkits.split(","):
+            name, _, precision = toolkit.partition(":")
+            row = _measured_apart(precision, args) if name == "ours" else _measured_peer(name, precision, args)
             rows.setdefault(toolkit, []).append(row)
             show(row, args.json)
     medians = {
         toolkit: {key: statistics.median(row[key] for row in measured) for key in ("tgt_tok_s", "peak_rss_mb")}
         for toolkit, measured in rows.items()
     }
-    ours = medians.pop("ours")
-    ratios = {
-        "size": args.size,
-        "precision": rows["ours"][0]["precision"],
-        "speed_ratio": {name: round(ours["tgt_tok_s"] / its["tgt_tok_s"], 2) for name, its in medians.items()},
-        "memory_ratio": {name: round(ours["peak_rss_mb"] / its["peak_rss_mb"], 2) for name, its in medians.items()},
-    }
-    print(json.dumps(ratios))
+    others = {toolkit: median for toolkit, median in medians.items() if not toolkit.startswith("ours")}
+    for toolkit in medians.keys() - others.keys():
+        ours = medians[toolkit]
+        ratios = {
+            "size": args.size,
+            "precision": rows[toolkit][0]["precision"],
+            "speed_ratio": {name: round(ours["tgt_tok_s"] / its["tgt_tok_s"], 2) for name, its in others.items()},
+            "memory_ratio": {name: round(ours["peak_rss_mb"] / its["peak_rss_mb"], 2) for name, its in others.items()},
+        }
+        print(json.dumps(ratios), flush=True)
 
 
-def _measured_apart(args: argparse.Namespace) -> dict[str, Any]:
-    words = ["train", "--json", "--work", args.work]
-    for name in ("size", "seconds", "precision", "threads", "skip"):
+def _measured_apart(precision: str, args: argparse.Namespace) -> dict[str, Any]:
+    words = ["train", "--json", "--work", args.work, "--precision", precision or args.precision]
+    for name in ("size", "seconds", "threads", "skip"):
         words += [f"--{name}", getattr(args, name)]
     if args.no_wait:
         words.append("--no-wait")
     return _row_of([sys.executable, Path(__file__).parent, *words], os.environ)
 
 
-def _measured_peer(toolkit: str, args: argparse.Namespace) -> dict[str, Any]:
-    name, _, precision = toolkit.partition(":")
+def _measured_peer(name: str, precision: str, args: argparse.Namespace) -> dict[str, Any]:
     words = [name, "train", "--work", args.work, "--size", args.size, "--seconds", args.seconds]
     words += ["--threads", args.threads] + (["--bf16"] if precision == "bf16" else [])
     return _row_of([sys.executable, args.peers / "bench.py", *words], os.environ)

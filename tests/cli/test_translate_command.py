@@ -63,6 +63,11 @@ def test_an_empty_input_gives_an_empty_output_and_says_so(tiny_run: Path) -> Non
     assert done.returncode == 0 and done.stdout == b"" and b"no lines" in done.stderr
 
 
+def test_utf_16_is_refused_and_says_how_to_convert_it(tiny_run: Path) -> None:
+    done = translate(tiny_run, stdin="the cat\n".encode("utf-16"))
+    assert done.returncode == 2 and done.stdout == b"" and b"iconv -f UTF-16" in done.stderr
+
+
 def test_strict_exits_with_3_when_a_line_is_flagged(tiny_run: Path) -> None:
     assert translate(tiny_run, "--strict", stdin=b"\xff\n").returncode == 3
     assert translate(tiny_run, "--strict", stdin=b"the cat sees the dog\n").returncode == 0

@@ -78,7 +78,11 @@ ROWS = [
     (30, "data: {src_lang: 3}", '2: data.src_lang: must be text, got 3 (quote it if you mean it: "3")'),
     (30, "data: {src_lang: true}", '2: data.src_lang: must be text, got true (quote it if you mean it: "true")'),
     (30, "data: {src_lang: }", "2: data.src_lang: must be text, got nothing"),
-    (30, "data: {src_lang: ''}", "2: data.src_lang: must not be empty"),
+    (
+        30,
+        "data: {src_lang: French}",
+        "2: data.src_lang: must be the code of a language, such as en or fr, got 'French'",
+    ),
     (30, 'data: {cache_dir: "a\\0b"}', "2: data.cache_dir: must be text without the character U+0000, got a\\x00b"),
     (30, 'data: {cache_dir: "\\ud800"}', "2: data.cache_dir: must be text without the character U+D800, got \\ud800"),
     (30, "model: {norm: lyer}", "2: model.norm: must be one of layer, rms, got lyer (did you mean layer?)"),
@@ -209,8 +213,8 @@ def test_yaml_1_2_numbers_are_numbers(value: str, lr: float) -> None:
 
 @pytest.mark.parametrize("value", ["no", "on", "yes", "off", "012", "12:30", "2026-11-22", "'3'", '"true"', "null.txt"])
 def test_words_stay_text(value: str) -> None:
-    config = parse_config(LIMIT + f"data: {{src_lang: {value}}}", "x.yaml")
-    assert config.data.src_lang == value.strip("'\"")
+    config = parse_config(LIMIT + f"data: {{cache_dir: {value}}}", "x.yaml")
+    assert config.data.cache_dir == value.strip("'\"")
 
 
 def test_a_single_source_stands_for_a_list_of_one_and_an_empty_section_for_defaults() -> None:

@@ -88,6 +88,11 @@ def test_as_many_lines_come_out_as_go_in(translator: Translator, lines: list[str
         answer.text.encode()  # no lone surrogate can have come through
 
 
+def test_a_single_string_is_no_list_of_lines(translator: Translator) -> None:
+    with pytest.raises(TypeError, match=r"translate\(\[text\]\)"):
+        translator.translate("the cat")
+
+
 def test_flags_name_what_happened(translator: Translator) -> None:
     flags = {line: answer.flags for line, answer in zip(NASTY, translator.stream(NASTY), strict=True)}
     assert flags[""] == ()

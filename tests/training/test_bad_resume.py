@@ -239,3 +239,22 @@ def test_row_39_a_dry_run_obeys_the_options_of_the_run_it_tries(shop: Shop) -> N
     shop.train()
     assert "training.seed: 1 -> 3" in shop.train("training.seed=3", options=("--dry-run",), code=2)
     assert tiny.train(shop.config, ["training.seed=3"], ["--dry-run", "--override-resume"]) == 0
+
+
+def test_a_dry_run_sees_swapped_languages_as_the_training_does(shop: Shop) -> None:
+    swapped = "data.train=[{{src: {folder}/train.fr, tgt: {folder}/train.en}}]"
+    told = [shop.refused(swapped, options=options) for options in ((), ("--dry-run",))]
+    assert all("seem to have their languages swapped; exchange src and tgt" in line for line in told)
+
+
+def test_a_warm_up_that_takes_most_of_the_training_is_told(shop: Shop) -> None:
+    told = shop.train("schedule.name=linear", "schedule.warmup_steps=2")
+    assert "warning: schedule.warmup_steps" in told and "set it to about 1" in told
+    assert "warmup" not in shop.train("training.run_dir={folder}/other", "schedule.warmup_steps=1")
+
+
+def test_a_complete_run_keeps_its_configuration_when_it_is_called_with_less(shop: Shop) -> None:
+    shop.train("training.max_steps=4")
+    before = (shop.run / "config.yaml").read_text()
+    assert "is complete" in shop.train("training.max_steps=2")
+    assert (shop.run / "config.yaml").read_text() == before

@@ -55,6 +55,15 @@ def test_the_lines_are_the_numbers_and_the_best_is_marked() -> None:
     assert lr.get_ylim()[0] == 0
 
 
+def test_every_picture_reaches_from_0_to_the_last_update() -> None:
+    """A short training has one line of the log, and is validated after it."""
+    lines = [record for record in records(200) if record["kind"] == "train"][:1]
+    lines += [{"kind": "validation", "step": step, "loss": 3.0, "bleu": 9.0, "best": True} for step in (60, 135)]
+    for axes in _figure(lines, "run").axes:
+        low, high = axes.get_xlim()
+        assert low == 0 and 135 <= high < 150
+
+
 def test_the_same_metrics_give_the_same_vector_picture(tmp_path: Path) -> None:
     path = write(tmp_path, records())
     first = draw_curves(path, tmp_path)[1].read_bytes()

@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     loaded = load_translator(args)
     pairs = file_pairs(args.src, args.ref) if args.src else configured_pairs(loaded.bundle, args.split, _tell)
     directory = args.output or args.bundle / ("evaluation" if args.src else f"evaluation-{args.split}")
+    _tell(f"translating {len(pairs):,} sentences")
     directory.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost if it could not be written
     evaluation = evaluate(loaded.translator, pairs, loaded.bundle, directory, args.multi_ref)
     result = evaluation.to_json(loaded.bundle, loaded.translator)

@@ -20,7 +20,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run_summary(args: argparse.Namespace) -> int:
     """Print the table or the flowchart."""
-    config = load_config(args.config, args.overrides)
+    run_config = args.config / "config.yaml"
+    config = load_config(run_config if run_config.is_file() else args.config, args.overrides)
     from transformer_mt.model.summary import mermaid, summarise  # after validation: torch takes a second to import
 
     vocab_size = config.tokenizer.vocab_size

@@ -4,6 +4,8 @@ import argparse
 import json
 import math
 import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
             f"--n-best: must be at most the beam size ({translator.settings.beam_size}), got {args.n_best}"
         )
     sampling = _sampling(args) if args.sample else None
-    num_flagged, num_lines = 0, 0
+    num_flagged, num_lines, raised = 0, 0, Counter[str]()
     with ExitStack() as stack:
         lines = _progress(_input_lines(args.input, stack), args)
         write = _line_writer(args.output, stack)
@@ -71,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         for translation in translator.stream(lines, args.n_best, sampling):
             num_lines += 1
             num_flagged += bool(translation.flags)
+            raised.update(translation.flags)
             write(_as_json(translation) if args.json else translation.text)
             if report is not None:
                 entry = {"line": num_lines, "flags": translation.flags, "score": round(translation.score, 4)}
@@ -79,7 +82,8 @@ def run(args: argparse.Namespace) -> int:
         print("transformer-mt: the input has no lines, and neither has the output", file=sys.stderr)
     if num_flagged:
         where = f"see {args.report}" if args.report else "--report FILE lists them"
-        print(f"transformer-mt: {num_flagged} of {num_lines} lines are flagged; {where}", file=sys.stderr)
+        flags = ", ".join(f"{count} {flag}" for flag, count in raised.most_common())
+        print(f"transformer-mt: {num_flagged} of {num_lines} lines are flagged: {flags}; {where}", file=sys.stderr)
     return 3 if num_flagged and args.strict else 0
 
 
@@ -134,6 +138,8 @@ def _input_lines(name: str, stack: ExitStack) -> Iterator[str]:
     else:
         file = stack.enter_context(Path(name).open("rb"))
     for number, raw in enumerate(file):
+        if number == 0 and raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise TransformerMTError(f"{name}: is UTF-16; write it as UTF-8 first: iconv -f UTF-16 -t UTF-8")
         raw = raw.removeprefix(UTF8_BOM) if number == 0 else raw
         yield raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 

@@ -74,8 +74,9 @@ class DataConfig:
     """Directory of tokenised data, which runs share; entries are found by content, so it may be deleted."""
 
     def problems(self) -> Iterator[str]:
-        for name in ("src_lang", "tgt_lang", "cache_dir"):
-            yield from rules.not_empty(name, getattr(self, name))
+        for name in ("src_lang", "tgt_lang"):
+            yield from rules.language(name, getattr(self, name))
+        yield from rules.not_empty("cache_dir", self.cache_dir)
         if self.src_lang == self.tgt_lang:
             yield f"tgt_lang: must differ from src_lang, got {self.tgt_lang} twice"
         yield from rules.at_least("max_length", self.max_length, 2)

@@ -33,6 +33,11 @@ def not_empty(name: str, value: str | None) -> Iterator[str]:
         yield f"{name}: must not be empty"
 
 
+def language(name: str, value: str) -> Iterator[str]:
+    if not re.fullmatch(r"[a-z]{2,3}([-_][A-Za-z0-9]+)*", value):
+        yield f"{name}: must be the code of a language, such as en or fr, got {value!r}"
+
+
 def text_encoding(name: str, value: str) -> Iterator[str]:
     try:
         "a".encode(value)  # an empty text would not ask for the encoding

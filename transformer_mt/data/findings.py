@@ -49,17 +49,20 @@ def check_usable(found: dict[str, Any], allow_suspicious: bool, skipped_path: Pa
         left_out = ", ".join(f"{count:,} {_LEFT_OUT[reason]}" for reason, count in found["skipped"].items() if count)
         where = f"; see {skipped_path}" if left_out else ""
         raise DataError(f"data.train: no pairs are left to train on ({left_out or 'the sources are empty'}){where}")
-    shares = found["shares"]
-    if allow_suspicious or sum(map(_num_read, found["sources"])) < SMALLEST_CORPUS:
+    if not allow_suspicious:
+        check_shares(found["shares"], sum(map(_num_read, found["sources"])))
+
+
+def check_shares(shares: dict[str, float], num_pairs: int) -> None:
+    """Raise DataError when so many pairs look wrong that they are not what they are said to be."""
+    if num_pairs < SMALLEST_CORPUS:
         return
-    for share, what in (
-        (shares["copies"], "have the same text on both sides"),
-        (shares["swapped"], "seem to have their languages swapped"),
+    for share, what, mend in (
+        (shares["copies"], "have the same text on both sides", "mend the sources"),
+        (shares["swapped"], "seem to have their languages swapped", "exchange src and tgt, or mend the sources"),
     ):
         if share > MAX_SUSPICIOUS_SHARE:
-            raise DataError(
-                f"data.train: {share:.0%} of the pairs {what}; mend the sources, or set data.allow_suspicious: true"
-            )
+            raise DataError(f"data.train: {share:.0%} of the pairs {what}; {mend}, or set data.allow_suspicious: true")
 
 
 def _num_read(counts: dict[str, Any]) -> int:

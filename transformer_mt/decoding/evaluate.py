@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from transformer_mt.bundle import Bundle
-from transformer_mt.data.corpus import read_pairs
+from transformer_mt.data.corpus import read_pairs, source_files
 from transformer_mt.data.pairs import Pair, Report
 from transformer_mt.decoding.translator import Translation, Translator
 from transformer_mt.errors import DataError
@@ -53,6 +54,12 @@ def configured_pairs(bundle: Bundle, split: str, report: Report) -> list[Pair]:
     sources = data.test if split == "test" else data.validation
     if not sources:
         raise DataError(f"data.{split}: the configuration of this bundle names none; give --src and --ref")
+    for file in chain.from_iterable(map(source_files, sources)):
+        if not file.exists():
+            raise DataError(
+                f"{file}: no such file (data.{split} of this bundle's configuration names it); "
+                "call from the directory that it was trained in, or give --src and --ref"
+            )
     return [pair for source in sources for pair in read_pairs(source, data, report)]
 
 

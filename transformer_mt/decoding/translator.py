@@ -72,7 +72,12 @@ class Translator:
         return cls(bundle.model.to(device).eval(), bundle.tokenizers, settings or bundle.config.decoding, limit)
 
     def translate(self, lines: Iterable[str]) -> list[str]:
-        """The translation of each line, in order; a blank line is answered by itself."""
+        """The translation of each line, in order; a blank line is answered by itself.
+
+        Raises TypeError for a single string, whose characters would be taken for lines.
+        """
+        if isinstance(lines, str):
+            raise TypeError("translate takes sentences, not one string: write translate([text])")
         return [translation.text for translation in self.stream(lines)]
 
     def stream(self, lines: Iterable[str], n_best: int = 1, sampling: Sampling | None = None) -> Iterator[Translation]:

@@ -74,6 +74,9 @@ def _figure(records: Sequence[Record], name: str) -> "Figure":
     _draw_train(small[0], train, "lr", "learning rate")
     _draw_train(small[1], train, "padding", "padding, % of positions", factor=100)
     _draw_train(small[2], train, "tokens_per_second", "target tokens per second")
+    for axes in figure.axes:
+        axes.set_xlim(0, 1.03 * records[-1]["step"])  # all that was trained, in every picture
+        axes.xaxis.set_major_formatter("{x:,.0f}")
     return figure
 
 
@@ -101,8 +104,8 @@ def _draw_bleu(axes: "Axes", validation: Sequence[Record]) -> None:
         best = kept[-1]
         axes.plot(best["step"], best["bleu"], marker="*", markersize=16, color=GREEN, linestyle="none")
         place = (best["step"], best["bleu"])
-        text = f"kept: {best['bleu']:.2f}"
-        axes.annotate(text, place, xytext=(0, -28), textcoords="offset points", ha="center", color=INK)
+        text, side = f"kept: {best['bleu']:.2f}", "right" if 2 * best["step"] > validation[-1]["step"] else "left"
+        axes.annotate(text, place, xytext=(0, -28), textcoords="offset points", ha=side, color=INK)
 
 
 def _draw_train(axes: "Axes", train: Sequence[Record], key: str, title: str, factor: float = 1) -> None:
@@ -137,5 +140,3 @@ def _line(
         return
     marker = marker or ("o" if len(points) == 1 else None)
     axes.plot(*zip(*points, strict=True), color=color, label=label, marker=marker, markersize=4, linewidth=1.6)
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter("{x:,.0f}")

@@ -9,8 +9,10 @@ import torch
 
 from transformer_mt.config.schema import Config, SourceConfig
 from transformer_mt.data.batching import Batch
-from transformer_mt.data.corpus import read_pairs
+from transformer_mt.data.corpus import read_pairs, source_name
+from transformer_mt.data.findings import check_shares
 from transformer_mt.data.pairs import Pair
+from transformer_mt.data.suspicion import SuspicionCounter
 from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID, PAD_ID
 from transformer_mt.device import autocast, resolve_device, resolve_precision, set_threads
@@ -35,16 +37,19 @@ def dry_run(config: Config, report: Callable[[str], None], override_resume: bool
         _look_at_sources(split, getattr(config.data, split), config, report)
     sizes = _vocabulary_sizes(config)
     model = Transformer(config.model, *sizes, PAD_ID).to(device)
-    report(f"model: {model.num_parameters():,} parameters, vocabularies of {sizes[0]:,} and {sizes[1]:,} pieces")
+    report(f"model: {model.num_parameters():,} parameters, {_vocabularies(config, sizes)}")
     seconds = _try_worst_batch(config, model, precision)
     report(
         f"worst batch: forward, backward and update took {seconds:.1f} s in {precision} on {device}, {threads} threads"
     )
     needed = check_space_for_run(Path(config.training.run_dir), model.num_parameters(), config)
     report(f"disk: up to {needed / 1e6:.0f} MB for checkpoints and bundle, and there is room for them")
+    if not config.data.validation:
+        report("warning: no data.validation, so nothing is scored while training and the last weights are kept")
+    untried = ""
     if not RunDirectory(Path(config.training.run_dir)).tokenizer.is_dir():
-        report("not tried: whether the sentences support a vocabulary of this size; the training says so at its start")
-    report("the dry run found nothing wrong; the same command without --dry-run trains")
+        untried = " (not tried: whether the sentences support a vocabulary of this size)"
+    report(f"the dry run found nothing wrong{untried}; the same command without --dry-run trains")
 
 
 def _look_at_sources(
@@ -52,14 +57,26 @@ def _look_at_sources(
 ) -> None:
     for source in sources:
         pairs = list(islice(read_pairs(source, config.data, report), NUM_LOOKED_AT))
-        if not any(pair.src.strip() and pair.tgt.strip() for pair in pairs):
-            raise DataError(f"data.{split}: the first {len(pairs)} pairs of a source are blank")
+        usable = [pair for pair in pairs if pair.src.strip() and pair.tgt.strip()]
+        if not usable:
+            found = f"the first {len(pairs)} pairs are blank" if pairs else "there are no pairs in it"
+            raise DataError(f"data.{split}: {source_name(source)}: {found}; give a source of sentence pairs")
+        if split == "train" and not config.data.allow_suspicious:
+            suspicions = SuspicionCounter(config.data.src_lang, config.data.tgt_lang)
+            suspicions.see(usable)
+            check_shares(suspicions.shares(), len(usable))
         report(f"data.{split}: {_example(pairs)}")
 
 
 def _example(pairs: Sequence[Pair]) -> str:
     shown = next(pair for pair in pairs if pair.src.strip() and pair.tgt.strip())
     return f"{len(pairs)} pairs looked at, for example {shown.src[:60]!r} -> {shown.tgt[:60]!r}"
+
+
+def _vocabularies(config: Config, sizes: tuple[int, int]) -> str:
+    if config.tokenizer.joint:
+        return f"one vocabulary of {sizes[0]:,} pieces"
+    return f"vocabularies of {sizes[0]:,} and {sizes[1]:,} pieces"
 
 
 def _vocabulary_sizes(config: Config) -> tuple[int, int]:

@@ -159,6 +159,7 @@ class Session:
                 "raise each of training.max_steps, max_epochs and max_minutes that is set to go on"
             )
             return
+        self._check_warmup()
         while not progress.finished:
             if progress.position % len(self.trainer.plan) == 0:  # an epoch begins
                 self._check_data()
@@ -172,6 +173,14 @@ class Session:
                 self.world.wait()  # torchrun ends those that still write when one has ended
                 raise Interrupted(f"{signal_name}: saved step {progress.step}; the same command goes on from there")
         self._finish()
+
+    def _check_warmup(self) -> None:
+        planned, warmup = self.trainer.total_steps, self.config.schedule.warmup_steps
+        if planned is not None and 2 * warmup > planned and self.config.schedule.name != "constant":
+            self.monitor.say(
+                f"warning: schedule.warmup_steps: the learning rate rises for {warmup:,} updates, but {planned:,} are "
+                f"all that is planned; set it to about {max(1, planned // 10):,}, or train longer"
+            )
 
     def resume(self, override: bool) -> None:
         """Go on from the newest checkpoint, if there is one; the run's configuration is changed only when that works.
@@ -195,7 +204,7 @@ class Session:
             self.monitor.say(f"going on from step {progress.step}")
         self.trainer.progress.data = self.parts.corpora.train.identity
         self.trainer.progress.tokenizers = self.parts.tokenizers.files()
-        if self.world.is_main:
+        if self.world.is_main and not self.trainer.progress.finished:
             self.run_directory.write_config(self.config)
         self.monitor.truncate_after(self.trainer.progress.step)
         self.clock = time.perf_counter()
