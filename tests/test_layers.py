@@ -15,8 +15,8 @@ LAYERS = (
     {"version"},  # transformer_mt/__init__.py
     {"errors"},
     {"files", "memory"},
-    {"config", "world"},
-    {"tensors", "device", "data", "model", "evaluation"},
+    {"config", "world", "tensors"},
+    {"device", "data", "model", "evaluation"},
     {"bundle"},
     {"decoding"},
     {"training", "interop", "report", "serving"},

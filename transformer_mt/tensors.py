@@ -29,6 +29,13 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise BundleError(f"{path}: is not a whole safetensors file ({str(error).splitlines()[0][:120]})") from None
 
 
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor` on `device`; a copy from the host to a card does not wait for it."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
 def whole(tensor: Tensor) -> Tensor:
     """`tensor` itself, or, where processes hold parts of it, all of it on the CPU; collective in that case."""
     return tensor.full_tensor().cpu() if _is_parted(tensor) else tensor  # type: ignore[attr-defined, no-any-return]

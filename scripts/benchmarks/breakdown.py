@@ -21,6 +21,9 @@ KINDS = (
 """The first kind that an operation's name matches is its kind; the rest is `other operations`."""
 
 
+CPU = torch.device("cpu")
+
+
 class Breakdown:
     """Milliseconds a step in each kind of operation."""
 
@@ -57,12 +60,17 @@ def _kind_of(name: str) -> str:
     return next((kind for kind, pattern in KINDS if re.search(pattern, name, re.IGNORECASE)), "other operations")
 
 
-def product_flops(dtype: torch.dtype, width: int, seconds: float = 1.0) -> float:
-    """Floating-point operations a second of products (4096, width) by (width, 4 width): the best of several."""
-    a, b = torch.randn(4096, width, dtype=dtype), torch.randn(width, 4 * width, dtype=dtype)
+def product_flops(
+    dtype: torch.dtype, width: int, device: torch.device = CPU, seconds: float = 1.0, num_rows: int = 4096
+) -> float:
+    """Floating-point operations a second of products (rows, width) by (width, 4 width): the best of several."""
+    a = torch.randn(num_rows, width, dtype=dtype, device=device)
+    b = torch.randn(width, 4 * width, dtype=dtype, device=device)
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:
         started = time.perf_counter()
         a @ b
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         best = min(best, time.perf_counter() - started)
-    return 2 * 4096 * width * 4 * width / best
+    return 2 * num_rows * width * 4 * width / best

@@ -26,7 +26,7 @@ from transformer_mt.config.schema import Config
 from transformer_mt.data.batching import BatchLimit, plan_epoch
 from transformer_mt.data.prepared import Row
 from transformer_mt.data.vocabulary import EOS_ID, SPECIAL_PIECES, UNK_ID
-from transformer_mt.device import resolve_precision, seed_everything, set_threads
+from transformer_mt.device import resolve_device, resolve_precision, seed_everything, set_threads
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.training.trainer import Meter, Trainer
 
@@ -34,8 +34,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"layers": 4, "d_model": 128, "d_ff": 256, "num_heads": 4, "dropout": 0.3, "lr": 2e-3},
     "small": {"layers": 6, "d_model": 256, "d_ff": 1024, "num_heads": 4, "dropout": 0.1, "lr": 1e-3},
     "base": {"layers": 6, "d_model": 512, "d_ff": 2048, "num_heads": 8, "dropout": 0.1, "lr": 5e-4},
+    "big": {"layers": 6, "d_model": 1024, "d_ff": 4096, "num_heads": 16, "dropout": 0.1, "lr": 5e-4},
 }
-TOKENS_PER_UPDATE = 4096
 
 
 class PieceFiles:
@@ -65,15 +65,36 @@ class PieceFiles:
         return [(self.src[i], self.tgt[i]) for i in indices]
 
 
+class RandomPairs:
+    """Sentence pairs of random pieces, as long as those of news: 28 pieces on average, a vocabulary of 32,000."""
+
+    weights = None
+    vocab_size = 32_000
+
+    def __init__(self, count: int = 100_000) -> None:
+        generator = np.random.default_rng(1)
+        self.src_lengths = np.clip(generator.gamma(3.0, 9.4, count), 3, 120).astype(np.int32)
+        self.tgt_lengths = np.clip(self.src_lengths * generator.normal(1.1, 0.15, count), 3, 128).astype(np.int32)
+        self.pieces = generator.integers(EOS_ID + 1, self.vocab_size, 1 << 20, dtype=np.int32)
+        self.num_read = 0
+
+    def __len__(self) -> int:
+        return len(self.src_lengths)
+
+    def rows(self, indices: Sequence[int]) -> list[Row]:
+        """The ids of the pairs at `indices`, which are pieces of one long random text."""
+        self.num_read += len(indices)
+        return [(self._row(i, self.src_lengths[i]), self._row(i + 1, self.tgt_lengths[i])) for i in indices]
+
+    def _row(self, number: int, length: int) -> np.ndarray:
+        start = number * 7919 % (len(self.pieces) - 128)
+        return np.append(self.pieces[start : start + length - 1], np.int32(EOS_ID))
+
+
 def add_parser(measurements: Any) -> None:
     """Add the measurement to the parser."""
     parser = measurements.add_parser("train", help="training speed", description=__doc__)
-    parser.add_argument("--size", choices=SIZES, default="small", help="of the model (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=40, help="length of the measurement (default: 40)")
-    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--skip", type=int, default=20, help="updates before the measurement (default: %(default)s)")
-    parser.add_argument("--work", type=Path, required=True, help="folder with train.sp.en, train.sp.fr, vocab.txt")
+    add_options(parser)
     parser.add_argument("--json", action="store_true", help="print lines of JSON and nothing else")
     parser.add_argument("--profile", action="store_true", help="show where the time of a step goes instead")
     parser.add_argument("--no-wait", action="store_true", help="do not wait until the machine is idle")
@@ -82,6 +103,20 @@ def add_parser(measurements: Any) -> None:
     others.add_argument("--toolkits", default="ours,fairseq,marian,transformers:bf16", help="default: %(default)s")
     others.add_argument("--rounds", type=int, default=2, help="measurements of each (default: %(default)s)")
     parser.set_defaults(run=run)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What is measured, and how long."""
+    parser.add_argument("--size", choices=SIZES, default="small", help="of the model (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=40, help="length of the measurement (default: 40)")
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--skip", type=int, default=20, help="updates before the measurement (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for random sentences (default: %(default)s)")
+    parser.add_argument("--tokens", type=int, default=4096, help="target tokens an update (default: %(default)s)")
+    parser.add_argument(
+        "--work", type=Path, help="folder with train.sp.en, train.sp.fr, vocab.txt; none: random pieces"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -102,10 +137,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     for _ in range(args.skip):
         trainer.run_epoch_step()
     pairs, first = trainer.corpus, trainer.progress.step
+    settle(trainer)
     trainer.meter, pairs.num_read = Meter(), 0
     load, started = OtherLoad(), time.perf_counter()
     while time.perf_counter() - started < args.seconds:
         trainer.run_epoch_step()
+    settle(trainer)
     elapsed = time.perf_counter() - started
     counts, updates = trainer.meter.counts, trainer.progress.step - first
     src, tgt = counts["source_tokens"] - pairs.num_read, counts["tokens"]  # the sources' end marks do not count
@@ -125,20 +162,42 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "precision": trainer.precision,
         "other_cpu": load.share(),
         "data_wait": round(trainer.meter.waited / elapsed, 4),
+        **(on_a_card(trainer, tgt / updates, elapsed / updates) if trainer.device.type == "cuda" else {}),
     }
+
+
+def settle(trainer: Trainer) -> None:
+    """Wait until a card has done what it was told to do."""
+    if trainer.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def on_a_card(trainer: Trainer, tgt_tokens: float, step_seconds: float) -> dict[str, Any]:
+    """Peak memory, and the share of the measured rate of matrix products that the model's own operations reach."""
+    rate = product_flops(_dtype_of(trainer), 4096, trainer.device)
+    return {
+        "card": torch.cuda.get_device_name(trainer.device),
+        "peak_card_mb": torch.cuda.max_memory_allocated(trainer.device) >> 20,
+        "product_tflops": round(rate / 1e12, 1),
+        "utilisation": round(step_flops(trainer, tgt_tokens) / step_seconds / rate, 3),
+    }
+
+
+def _dtype_of(trainer: Trainer) -> torch.dtype:
+    return torch.bfloat16 if trainer.precision == "bf16" else torch.float32
 
 
 def prepared_trainer(args: argparse.Namespace) -> Trainer:
     """A trainer of the size asked for on the pairs of the work folder."""
     set_threads(args.threads)
-    pairs = PieceFiles(args.work)
-    config = config_of(args.size, TOKENS_PER_UPDATE)
-    plan = plan_epoch(pairs, BatchLimit(TOKENS_PER_UPDATE, True), 1, 0)
+    device = resolve_device(args.device)
+    pairs = PieceFiles(args.work) if args.work else RandomPairs()
+    plan = plan_epoch(pairs, BatchLimit(args.tokens, True), 1, 0)
     tokens_per_batch = pairs.tgt_lengths.sum() / len(plan)
-    config = config_of(args.size, round(TOKENS_PER_UPDATE * TOKENS_PER_UPDATE / tokens_per_batch))
+    config = config_of(args.size, round(args.tokens * args.tokens / tokens_per_batch))
     seed_everything(config.training.seed, "weights")
-    model = Transformer(config.model, pairs.vocab_size, pairs.vocab_size)
-    return Trainer(config, model, pairs, resolve_precision(args.precision, torch.device("cpu")))
+    model = Transformer(config.model, pairs.vocab_size, pairs.vocab_size).to(device)
+    return Trainer(config, model, pairs, resolve_precision(args.precision, device))
 
 
 def config_of(size: str, batch_size: int) -> Config:
@@ -195,7 +254,7 @@ def compare(args: argparse.Namespace) -> None:
 
 def _measured_apart(precision: str, args: argparse.Namespace) -> dict[str, Any]:
     words = ["train", "--json", "--work", args.work, "--precision", precision or args.precision]
-    for name in ("size", "seconds", "threads", "skip"):
+    for name in ("size", "seconds", "threads", "skip", "tokens", "device"):
         words += [f"--{name}", getattr(args, name)]
     if args.no_wait:
         words.append("--no-wait")
@@ -221,8 +280,7 @@ def show_profile(args: argparse.Namespace) -> None:
     trainer.meter, before = Meter(), trainer.progress.tokens
     breakdown = Breakdown(trainer.run_epoch_step)
     tokens = (trainer.progress.tokens - before) / (2 * breakdown.num_steps)
-    dtype = torch.bfloat16 if trainer.precision == "bf16" else torch.float32
-    rate = product_flops(dtype, trainer.config.model.d_model)
+    rate = product_flops(_dtype_of(trainer), trainer.config.model.d_model)
     flops = step_flops(trainer, tokens)
     print(breakdown.table())
     print(f"padding: {trainer.meter.record()['padding']:.1%} of the positions; only attention computes on it")

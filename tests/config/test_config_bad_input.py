@@ -304,3 +304,17 @@ def test_every_key_can_be_overridden(section: str, key: str, hint: Any) -> None:
     assert problems_of(text, f"{section}.{key}={{a: [")[0].startswith(
         f"--set {section}.{key}={{a: [: is not valid YAML"
     )
+
+
+@pytest.mark.parametrize(
+    ("training", "other", "problem"),
+    [
+        ("reproducible: exact, threads: 1", "", "cannot be combined with reproducible: exact"),
+        ("precision: fp16", "", "cannot be combined with precision: fp16; use bf16"),
+        ("seed: 2", "optimizer: {name: muon}", "muon needs whole matrices"),
+    ],
+)
+def test_what_cannot_be_sharded_is_refused(training: str, other: str, problem: str) -> None:
+    text = f"training: {{max_steps: 1, sharded: true, {training}}}\n{other}"
+    (found,) = problems_of(text)
+    assert "sharded" in found and problem in found

@@ -27,11 +27,13 @@ def test_loss_and_gradient_equal_cross_entropy(
     smoothing: float, scale: float, divisor: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loss_module, "CHUNK_ELEMENTS", 70)  # several chunks, the last one short
+    monkeypatch.setattr(loss_module, "ROW_BLOCK", 4)
+    monkeypatch.setattr(loss_module, "LOGITS_AT_A_TIME", 8 * 30)  # and several parts, the last without a target
     torch.manual_seed(1)
     hidden = torch.randn(26, 8, requires_grad=True)  # three rows more than targets, which count for nothing
     weight = torch.randn(30, 8, requires_grad=True)
     targets = torch.randint(0, 30, (23,))
-    objective, nll = smoothed_cross_entropy(hidden @ weight.T, targets, smoothing, divisor)
+    objective, nll = smoothed_cross_entropy(hidden, weight, targets, smoothing, divisor)
     (objective * scale).backward()
     found = hidden.grad, weight.grad
     hidden.grad = weight.grad = None
@@ -47,7 +49,7 @@ def test_loss_is_computed_in_float32_from_bf16_logits() -> None:
     logits = (3 * torch.randn(50, 200)).bfloat16()
     targets = torch.randint(0, 200, (50,))
     expected = F.cross_entropy(logits.float(), targets, label_smoothing=0.1, reduction="sum")
-    objective, _ = smoothed_cross_entropy(logits.clone(), targets, 0.1)
+    objective, _ = smoothed_cross_entropy(logits, torch.eye(200), targets, 0.1)
     assert objective.dtype == torch.float32
     torch.testing.assert_close(objective, expected)
 
@@ -55,7 +57,7 @@ def test_loss_is_computed_in_float32_from_bf16_logits() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_an_infinite_divisor_gives_no_gradient_and_no_nan(dtype: torch.dtype) -> None:
     logits = (5 * torch.randn(9, 40)).to(dtype).requires_grad_()
-    smoothed_cross_entropy(logits * 1, torch.randint(0, 40, (9,)), 0.1, math.inf)[0].backward()
+    smoothed_cross_entropy(logits, torch.eye(40), torch.randint(0, 40, (9,)), 0.1, math.inf)[0].backward()
     assert torch.equal(logits.grad, torch.zeros(9, 40, dtype=dtype))
 
 
@@ -65,13 +67,13 @@ def test_a_large_divisor_leaves_small_fp16_gradients_whole() -> None:
     grads = []
     for dtype in (torch.float32, torch.float16):
         leaf = logits.to(dtype, copy=True).requires_grad_()
-        (smoothed_cross_entropy(leaf * 1, targets, 0.1, 25_000.0)[0] * 65536.0).backward()
+        (smoothed_cross_entropy(leaf, torch.eye(200), targets, 0.1, 25_000.0)[0] * 65536.0).backward()
         grads.append(leaf.grad.float())
     torch.testing.assert_close(grads[1], grads[0], rtol=5e-3, atol=1e-5)
 
 
 def test_no_targets_give_no_loss() -> None:
-    objective, nll = smoothed_cross_entropy(torch.zeros(0, 5), torch.zeros(0, dtype=torch.long), 0.1)
+    objective, nll = smoothed_cross_entropy(torch.zeros(0, 5), torch.eye(5), torch.zeros(0, dtype=torch.long), 0.1)
     assert float(objective) == float(nll) == 0.0
 
 

@@ -43,7 +43,7 @@ class Pairs:
 
 @pytest.fixture
 def make_trainer() -> MakeTrainer:
-    def make(count: int = 40, dropout: float = 0.0, **training: object) -> Trainer:
+    def make(count: int = 40, dropout: float = 0.0, optimizer: str = "adamw", **training: object) -> Trainer:
         model_config = ModelConfig(
             d_model=16,
             num_heads=2,
@@ -54,9 +54,8 @@ def make_trainer() -> MakeTrainer:
             embedding_dropout=dropout,
         )
         settings = {"max_steps": 100, "batch_size": 64, **training}
-        config = Config(
-            model=model_config, training=TrainingConfig(**settings), optimizer=OptimizerConfig(lr=1e-2, eps=1e-6)
-        )
+        rule = OptimizerConfig(name=optimizer, lr=1e-2, eps=1e-6)  # type: ignore[arg-type]
+        config = Config(model=model_config, training=TrainingConfig(**settings), optimizer=rule)
         torch.manual_seed(0)
         return Trainer(config, Transformer(model_config, VOCAB, VOCAB), Pairs(count), "fp32")
 
@@ -78,7 +77,7 @@ def test_accumulation_equals_one_large_batch(make_trainer: MakeTrainer) -> None:
     other = joined.train_step(Share.whole([batch_of(joined, list(range(8)))]))
     assert one.num_tokens == other.num_tokens
     torch.testing.assert_close(one.objective_sum, other.objective_sum)
-    assert one.grad_norm == pytest.approx(other.grad_norm, rel=1e-5)
+    assert float(one.grad_norm) == pytest.approx(float(other.grad_norm), rel=1e-5)
     for name, weight in weights_of(split).items():
         torch.testing.assert_close(weight, weights_of(joined)[name], rtol=1e-4, atol=1e-6)
 
@@ -90,13 +89,13 @@ def test_the_gradient_is_that_of_the_mean_over_target_tokens(make_trainer: MakeT
     logits = model(batch.src, batch.tgt_in).flatten(0, 1)
     torch.nn.functional.cross_entropy(logits, batch.tgt_out.flatten(), ignore_index=0, label_smoothing=0.1).backward()
     expected = torch.stack([p.grad.norm() for p in model.parameters()]).norm()
-    assert trainer.train_step(Share.whole([batch])).grad_norm == pytest.approx(float(expected), rel=1e-5)
+    assert float(trainer.train_step(Share.whole([batch])).grad_norm) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_clipping_limits_the_true_gradient(make_trainer: MakeTrainer) -> None:
     """SGD with rate 1 moves the weights by exactly the clipped gradient."""
     free = make_trainer(max_grad_norm=None)
-    norm = free.train_step(Share.whole([batch_of(free, [0, 1, 2])])).grad_norm
+    norm = float(free.train_step(Share.whole([batch_of(free, [0, 1, 2])])).grad_norm)
     trainer = make_trainer(max_grad_norm=norm / 3)
     trainer.optimizer = torch.optim.SGD(trainer.model.parameters(), lr=1.0)
     trainer.lr = lambda step: 1.0  # type: ignore[method-assign]
@@ -109,7 +108,8 @@ def test_clipping_limits_the_true_gradient(make_trainer: MakeTrainer) -> None:
 def test_the_gradient_is_clipped_after_the_loss_scale_is_taken_out(make_trainer: MakeTrainer) -> None:
     plain, scaled = make_trainer(max_grad_norm=0.5), make_trainer(max_grad_norm=0.5)
     scaled.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    norms = [trainer.train_step(Share.whole([batch_of(trainer, [0, 1, 2])])).grad_norm for trainer in (plain, scaled)]
+    steps = [trainer.train_step(Share.whole([batch_of(trainer, [0, 1, 2])])) for trainer in (plain, scaled)]
+    norms = [float(step.grad_norm) for step in steps]
     assert norms[0] == pytest.approx(norms[1], rel=1e-4)
     for name, weight in weights_of(plain).items():
         torch.testing.assert_close(weight, weights_of(scaled)[name], rtol=1e-4, atol=1e-6)
@@ -156,14 +156,18 @@ def test_each_epoch_uses_every_pair_once(make_trainer: MakeTrainer) -> None:
     assert trainer.progress.tokens == tokens
 
 
-def test_a_gradient_that_is_not_finite_changes_nothing_and_is_counted(make_trainer: MakeTrainer) -> None:
-    trainer = make_trainer()
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
+def test_a_gradient_that_is_not_finite_changes_nothing_and_is_counted(
+    make_trainer: MakeTrainer, optimizer: str
+) -> None:
+    trainer = make_trainer(optimizer=optimizer)
     trainer.run_epoch_step()
-    before = weights_of(trainer)
+    before, state = weights_of(trainer), copy.deepcopy(trainer.checkpoint().optimizer)
     hook = trainer.model.encoder.norm.weight.register_hook(lambda grad: grad * math.nan)
     trainer.run_epoch_step()
     assert trainer.progress.skipped_steps == 1
     assert all(torch.equal(weight, before[name]) for name, weight in weights_of(trainer).items())
+    assert all(torch.equal(tensor, state[name]) for name, tensor in trainer.checkpoint().optimizer.items())
     with pytest.raises(TrainingError, match="diverged"):
         for _ in range(MAX_SKIPPED_IN_A_ROW):
             trainer.run_epoch_step()

@@ -35,11 +35,6 @@ class Batch:
     num_target_tokens: int
     """Tokens of tgt_out that are not padding: what the loss is divided by."""
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on `device`; copies from pinned memory do not wait."""
-        src, tgt_in, tgt_out = (x.to(device, non_blocking=True) for x in (self.src, self.tgt_in, self.tgt_out))
-        return Batch(src, tgt_in, tgt_out, self.num_source_tokens, self.num_target_tokens)
-
     @property
     def padding(self) -> float:
         """Share of the positions of src and tgt_out that hold no token."""

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from transformer_mt.model.linear import num_missing_rows, shapes_are_compiled
+from transformer_mt.tensors import moved
 
 _SENTENCE_BLOCK, _LENGTH_BLOCK = 16, 4
 """Where shapes are compiled, attention sees multiples of these; else nearly every batch would be a new shape."""
@@ -22,10 +23,14 @@ class Rows:
     values are finite, it feeds nothing, and no gradient reaches it.
     """
 
-    def __init__(self, real: Tensor, dtype: torch.dtype) -> None:
-        """`real` (B, T) is False at padding; `dtype` is that of the weights."""
+    def __init__(self, real: Tensor, dtype: torch.dtype, device: torch.device | None = None) -> None:
+        """`real` (B, T) is False at padding; `dtype` and `device` are those of the weights.
+
+        `real` may lie on the host: then the rows are counted there, and no card is waited for.
+        """
+        self.device = device or real.device
         self.padded_shape = real.shape
-        is_filled_up = shapes_are_compiled(real.device.type, dtype)
+        is_filled_up = shapes_are_compiled(self.device.type, dtype)
         if is_filled_up:
             real = F.pad(real, (0, -real.shape[1] % _LENGTH_BLOCK, 0, -real.shape[0] % _SENTENCE_BLOCK))
         self.num_sentences, self.length = real.shape
@@ -34,17 +39,20 @@ class Rows:
         self.num_rows = self.num_tokens + 1
         if is_filled_up:
             self.num_rows += num_missing_rows(self.num_rows)
-        self.slots = F.pad(taken, (0, self.num_rows - self.num_tokens))  # (N,): place in (B * T) of each row
-        self.places = torch.full((real.numel(),), self.num_rows - 1, device=real.device)  # (B * T): row of each place
-        self.places[taken] = torch.arange(self.num_tokens, device=real.device)
+        slots = F.pad(taken, (0, self.num_rows - self.num_tokens))
+        places = torch.full((real.numel(),), self.num_rows - 1, device=real.device)
+        places[taken] = torch.arange(self.num_tokens, device=real.device)
+        self._real = real
+        self.slots = moved(slots, self.device)  # (N,): place in (B * T) of each row
+        self.places = moved(places, self.device)  # (B * T): row of each place
         self.positions = self.slots % self.length
-        self.mask = real[:, None, None, :]
+        self.mask = moved(real, self.device)[:, None, None, :]
         self._moves: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def take(self, ids: Tensor, pad_id: int) -> Tensor:
         """The rows' ids (N,) of padded ids (B, T); spare rows hold pad_id."""
-        tokens = ids[self.mask[: ids.shape[0], 0, 0, : ids.shape[1]]]
-        return F.pad(tokens, (0, self.num_rows - self.num_tokens), value=pad_id)
+        tokens = ids[self._real[: ids.shape[0], : ids.shape[1]]]
+        return moved(F.pad(tokens, (0, self.num_rows - self.num_tokens), value=pad_id), self.device)
 
     def pack(self, x: Tensor) -> Tensor:
         """The rows (N, D) of padded vectors (B, T, D)."""

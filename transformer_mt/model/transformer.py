@@ -82,7 +82,7 @@ class Transformer(nn.Module):
     def encode(self, src: Tensor) -> Tensor:
         """The memory (B, S, D) of src (B, S)."""
         rows = self._rows(src != self.pad_id)
-        return rows.unpack(self._encode(src, rows))
+        return rows.unpack(self._encode(rows.take(src, self.pad_id), rows))
 
     def decode(self, tgt_in: Tensor, memory: Tensor, src_mask: Tensor) -> Tensor:
         """Hidden states (B, T, D), each from the tokens tgt_in (B, T) up to its own position only.
@@ -90,36 +90,40 @@ class Transformer(nn.Module):
         memory (B, S, D) is attended to where src_mask (B, 1, 1, S) is True.
         """
         rows, memory_rows = self._rows(tgt_in != self.pad_id), self._rows(src_mask[:, 0, 0])
-        return rows.unpack(self._decode(tgt_in, rows, memory_rows.pack(memory), memory_rows))
+        tokens = rows.take(tgt_in, self.pad_id)
+        return rows.unpack(self._decode(tokens, rows, memory_rows.pack(memory), memory_rows))
 
     def hidden_rows(self, src: Tensor, tgt_in: Tensor) -> Tensor:
         """What `decode` gives for the tokens of tgt_in (B, T) alone: rows (N, D), sentence after sentence.
 
-        More rows follow them, which stand for padding; they are to get no gradient.
+        More rows follow them, which stand for padding; they are to get no gradient. src and tgt_in may lie on the
+        host while the model is on a card: then nothing waits for the card.
         """
         src_rows, tgt_rows = self._rows(src != self.pad_id), self._rows(tgt_in != self.pad_id)
-        return self._decode(tgt_in, tgt_rows, self._encode(src, src_rows), src_rows)
+        memory = self._encode(src_rows.take(src, self.pad_id), src_rows)
+        return self._decode(tgt_rows.take(tgt_in, self.pad_id), tgt_rows, memory, src_rows)
 
     def _rows(self, real: Tensor) -> Rows:
-        return Rows(real, self.tgt_embedding.tokens.weight.dtype)
+        weight = self.tgt_embedding.tokens.weight
+        return Rows(real, weight.dtype, weight.device)
 
-    def _encode(self, src: Tensor, rows: Rows) -> Tensor:
+    def _encode(self, tokens: Tensor, rows: Rows) -> Tensor:
         mask = rows.mask
         if self.config.attention_window is not None:
-            mask = mask & window_mask(rows.length, self.config.attention_window, src.device)  # (B, 1, S, S)
-        x = self.src_embedding(rows.take(src, self.pad_id), rows.positions, rows.length)
-        turn = self._rotation(0, rows.length, src.device)
+            mask = mask & window_mask(rows.length, self.config.attention_window, rows.device)  # (B, 1, S, S)
+        x = self.src_embedding(tokens, rows.positions, rows.length)
+        turn = self._rotation(0, rows.length, rows.device)
         for layer in self.encoder.layers:
             x = layer(x, rows, mask, turn)
         return self.encoder.norm(x)  # type: ignore[no-any-return]
 
-    def _decode(self, tgt_in: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows) -> Tensor:
+    def _decode(self, tokens: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows) -> Tensor:
         """Padding on the right needs no mask: no earlier position sees it, and its own outputs are not used."""
         self_mask = None  # plain causality
         if self.config.attention_window is not None:
-            self_mask = window_mask(rows.length, self.config.attention_window, tgt_in.device).tril()
-        x = self.tgt_embedding(rows.take(tgt_in, self.pad_id), rows.positions, rows.length)
-        turn = self._rotation(0, rows.length, tgt_in.device)
+            self_mask = window_mask(rows.length, self.config.attention_window, rows.device).tril()
+        x = self.tgt_embedding(tokens, rows.positions, rows.length)
+        turn = self._rotation(0, rows.length, rows.device)
         for layer in self.decoder.layers:
             x = layer(x, rows, memory, memory_rows, self_mask, turn)
         return self.decoder.norm(x)  # type: ignore[no-any-return]

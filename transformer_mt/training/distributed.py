@@ -16,10 +16,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from transformer_mt.config.schema import TrainingConfig
 from transformer_mt.data.batching import Batch
-from transformer_mt.device import autocast, resolve_device, seed_everything
+from transformer_mt.device import resolve_device, seed_everything
 from transformer_mt.errors import TrainingError
 from transformer_mt.model.transformer import Transformer
-from transformer_mt.training.loss import smoothed_cross_entropy
+from transformer_mt.training.loss import batch_loss
 from transformer_mt.world import World, others_may_be_lost
 
 
@@ -66,10 +66,7 @@ class LossModule(nn.Module):
 
     def forward(self, batch: Batch, divisor: float) -> tuple[Tensor, Tensor]:
         """Label-smoothed loss divided by `divisor`, and negative log-likelihood, summed over the target tokens."""
-        with autocast(batch.src.device, self.precision):
-            logits = self.model.project(self.model.hidden_rows(batch.src, batch.tgt_in))  # (N, V)
-        targets = batch.tgt_out[batch.tgt_out != self.model.pad_id]
-        return smoothed_cross_entropy(logits, targets, self.smoothing, divisor)  # type: ignore[return-value]
+        return batch_loss(self.model, batch, self.precision, self.smoothing, divisor)
 
 
 def make_gradient_sum(
@@ -122,7 +119,7 @@ class FastSum:
         Returns objective and loss (2,), summed over the tokens of this process.
         """
         divisor = share.num_tokens / self.world.size  # DDP divides by the number of processes
-        sums = torch.zeros(2, device=share.batches[0].src.device)
+        sums = torch.zeros(2, device=next(self.losses.parameters()).device)
         for index, batch in enumerate(share.batches):
             seed_everything(self.seed, step, share.first + index)  # dropout belongs to this place, not to history
             is_last = index == len(share.batches) - 1
@@ -158,7 +155,7 @@ class ExactSum:
 
     def run(self, share: Share, step: int, scaler: torch.amp.GradScaler) -> Tensor:
         """As `FastSum.run`, on any number of processes with the same bits."""
-        sums = torch.zeros(2, device=share.batches[0].src.device)
+        sums = torch.zeros(2, device=next(self.losses.parameters()).device)
         tree = Tree()
         for index, batch in enumerate(share.batches[: share.num_own]):
             seed_everything(self.seed, step, share.first + index)

@@ -15,11 +15,11 @@ from transformer_mt.data.pairs import Pair
 from transformer_mt.data.suspicion import SuspicionCounter
 from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID, PAD_ID
-from transformer_mt.device import autocast, resolve_device, resolve_precision, set_threads
+from transformer_mt.device import resolve_device, resolve_precision, set_threads
 from transformer_mt.errors import DataError, TrainingError
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.training.checkpoint import check_space_for_run
-from transformer_mt.training.loss import smoothed_cross_entropy
+from transformer_mt.training.loss import batch_loss
 from transformer_mt.training.optimizer import make_optimizer
 from transformer_mt.training.run_directory import RunDirectory
 
@@ -95,13 +95,10 @@ def _try_worst_batch(config: Config, model: Transformer, precision: str) -> floa
     """
     length, limits = config.data.max_length, config.training
     rows = limits.batch_size if limits.batch_unit == "sentences" else max(1, limits.batch_size // length)
-    device = next(model.parameters()).device
-    batch = _full_batch(rows, length, min(_vocabulary_sizes(config))).to(device)
+    batch = _full_batch(rows, length, min(_vocabulary_sizes(config)))
     started = time.perf_counter()
     try:
-        with autocast(device, precision):
-            logits = model(batch.src, batch.tgt_in).flatten(0, 1)
-        smoothed_cross_entropy(logits, batch.tgt_out.flatten(), limits.label_smoothing)[0].backward()
+        batch_loss(model, batch, precision, limits.label_smoothing)[0].backward()
         make_optimizer(model, config.optimizer).step()
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise TrainingError(

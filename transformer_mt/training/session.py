@@ -252,8 +252,10 @@ class Session:
 
     def _log(self, stats: StepStats) -> None:
         step = self.trainer.progress.step
+        self.trainer.settle()
         record = {**self._position(), **self.trainer.meter.record(), "lr": self.trainer.lr(step)}
-        self.monitor.train({**record, "grad_norm": stats.grad_norm, "skipped": self.trainer.progress.skipped_steps})
+        record["grad_norm"], record["skipped"] = float(stats.grad_norm), self.trainer.progress.skipped_steps
+        self.monitor.train(record)
         self.trainer.meter = Meter()
 
     def _validate(self) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class StepStats:
     loss_sum: Tensor
     """Negative log-likelihood, summed over target tokens."""
     num_tokens: int
-    grad_norm: float
+    grad_norm: Tensor
     """Norm of the gradient before clipping."""
 
 
@@ -50,18 +50,28 @@ class Meter:
 
     def __init__(self, counts: Mapping[str, float] | None = None) -> None:
         names = ("objective", "loss", "tokens", "source_tokens", "positions")
-        self.counts: dict[str, float] = dict(counts) if counts else dict.fromkeys(names, 0)
+        self._counts: dict[str, float] = dict(counts) if counts else dict.fromkeys(names, 0)
+        self._losses: list[StepStats] = []
+        """Those whose losses are not in the counts yet: on a card they may not have been computed."""
         self.timed_tokens, self.waited, self.started = 0, 0.0, time.perf_counter()
 
     def add(self, stats: StepStats, sizes: tuple[int, int], waited: float) -> None:
         """Count one update with its source tokens and padded positions."""
-        self.counts["objective"] += float(stats.objective_sum)
-        self.counts["loss"] += float(stats.loss_sum)
-        self.counts["tokens"] += stats.num_tokens
-        self.counts["source_tokens"] += sizes[0]
-        self.counts["positions"] += sizes[1]
+        self._losses.append(stats)
+        self._counts["tokens"] += stats.num_tokens
+        self._counts["source_tokens"] += sizes[0]
+        self._counts["positions"] += sizes[1]
         self.timed_tokens += stats.num_tokens
         self.waited += waited
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """Losses, tokens and positions, summed; waits for the last update."""
+        for stats in self._losses:
+            self._counts["objective"] += float(stats.objective_sum)
+            self._counts["loss"] += float(stats.loss_sum)
+        self._losses.clear()
+        return self._counts
 
     def leave_out(self, seconds: float) -> None:
         """Do not count time that was not spent on training."""
@@ -108,6 +118,8 @@ class Trainer:
         self.plan = self._plan()
         self.total_steps = self._total_steps()
         self.skipped_in_a_row = 0
+        self.unsettled: list[tuple[int, Tensor]] = []
+        """Updates whose gradient's norm was not looked at yet."""
         self.meter = Meter()
 
     def run_epoch_step(self) -> StepStats:
@@ -145,18 +157,18 @@ class Trainer:
     def train_step(self, share: Share) -> StepStats:
         """Make one optimizer update from this process's share of it, as if all its batches were one large batch."""
         step = self.progress.step + 1
-        on_device = [batch.to(self.device) for batch in share.batches]
-        sums = self.world.sum(self.gradients.run(replace(share, batches=on_device), step, self.scaler))
+        sums = self.world.sum(self.gradients.run(share, step, self.scaler))
         self.scaler.unscale_(self.optimizer)  # before clipping: the limit is for true gradients
         max_norm = self.config.training.max_grad_norm
-        grad_norm = float(whole(torch.nn.utils.clip_grad_norm_(self.trained.parameters(), max_norm or math.inf)))
-        if self._is_usable(grad_norm, step):
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.lr(step)
-            self.scaler.step(self.optimizer)
-        self.scaler.update()
+        grad_norm = whole(torch.nn.utils.clip_grad_norm_(self.trained.parameters(), max_norm or math.inf))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr(step)
+        self._update_if_finite(grad_norm)
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step = step
+        self.unsettled.append((step, grad_norm))
+        if self.device.type == "cpu":
+            self.settle()
         if self.average is not None:
             self.average.update(self.trained, step)
         return StepStats(sums[0], sums[1], share.num_tokens, grad_norm)
@@ -195,6 +207,7 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """Everything that `restore` needs to go on exactly from here; collective."""
+        self.settle()
         if self.scaler.is_enabled():
             self.progress.scaler = self.scaler.state_dict()
         self.progress.meter = dict(self.meter.counts)
@@ -226,16 +239,34 @@ class Trainer:
         ends = [limits.max_steps, limits.max_epochs and limits.max_epochs * per_epoch]
         return min((end for end in ends if end), default=None)
 
-    def _is_usable(self, grad_norm: float, step: int) -> bool:
-        """Whether the gradient is finite; raises TrainingError when it has not been for many updates."""
-        if math.isfinite(grad_norm):
-            self.skipped_in_a_row = 0
-            return True
-        self.progress.skipped_steps += 1
-        self.skipped_in_a_row += 1
-        if self.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
-            raise TrainingError(
-                f"training diverged: no finite gradient in updates {step - MAX_SKIPPED_IN_A_ROW + 1} to {step}; "
-                "lower optimizer.lr, or use precision fp32"
-            )
-        return self.scaler.is_enabled()  # the scaler must see it to lower its scale, and leaves the step out itself
+    def _update_if_finite(self, grad_norm: Tensor) -> None:
+        """Let the optimizer make its step unless the gradient holds NaN or infinity.
+
+        The fused optimizers of PyTorch look themselves, so that the host need not wait for a card; so does the scaler.
+        """
+        if self.scaler.is_enabled():
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        elif getattr(self.optimizer, "_step_supports_amp_scaling", False) and not self.is_sharded:
+            self.optimizer.grad_scale, self.optimizer.found_inf = None, (~grad_norm.isfinite()).float()  # type: ignore[attr-defined]
+            self.optimizer.step()
+        elif math.isfinite(grad_norm):
+            self.optimizer.step()
+
+    def settle(self) -> None:
+        """Count the updates that were left out since this was called last; waits for a card.
+
+        Raises TrainingError when there were many in a row.
+        """
+        for step, grad_norm in self.unsettled:
+            if math.isfinite(grad_norm):
+                self.skipped_in_a_row = 0
+                continue
+            self.progress.skipped_steps += 1
+            self.skipped_in_a_row += 1
+            if self.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
+                raise TrainingError(
+                    f"training diverged: no finite gradient in updates {step - MAX_SKIPPED_IN_A_ROW + 1} to {step}; "
+                    "lower optimizer.lr, or use precision fp32"
+                )
+        self.unsettled.clear()

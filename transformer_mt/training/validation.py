@@ -14,10 +14,9 @@ from transformer_mt.data.batching import BatchLimit, make_batch, plan_epoch
 from transformer_mt.data.prepared import EvaluationCorpus
 from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.decoding.translator import Translator
-from transformer_mt.device import autocast
 from transformer_mt.evaluation.scores import corpus_bleu
 from transformer_mt.model.transformer import Transformer
-from transformer_mt.training.loss import smoothed_cross_entropy
+from transformer_mt.training.loss import batch_loss
 from transformer_mt.training.monitor import Sample
 from transformer_mt.world import ALONE, World
 
@@ -81,13 +80,10 @@ class Validator:
 
     @torch.no_grad()
     def _loss(self, model: Transformer, precision: str) -> float:
-        device, losses, num_tokens = next(model.parameters()).device, [], 0
+        losses, num_tokens = [], 0
         for position in self.world.share(len(self.plan)):
-            batch = make_batch(self.corpus, self.plan.batch_pairs(position)).to(device)
-            with autocast(device, precision):
-                logits = model.project(model.hidden_rows(batch.src, batch.tgt_in))
-            targets = batch.tgt_out[batch.tgt_out != model.pad_id]
-            losses.append(float(smoothed_cross_entropy(logits, targets, 0.0)[1]))
+            batch = make_batch(self.corpus, self.plan.batch_pairs(position))
+            losses.append(float(batch_loss(model, batch, precision, 0.0)[1]))
             num_tokens += batch.num_target_tokens
         return sum(chain(*self.world.gather(losses))) / sum(self.world.gather(num_tokens))
 
