@@ -32,8 +32,8 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
     """`tensor` on `device`; a copy from the host to a card does not wait for it."""
     if device.type == "cuda" and tensor.device.type == "cpu":
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def whole(tensor: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from transformer_mt.memory import keep_memory
 
 keep_memory()
 
-import data  # noqa: E402  (torch comes with these)
+import curves  # noqa: E402  (torch comes with these)
+import data  # noqa: E402
 import train  # noqa: E402
 
 EXAMPLES = """\
@@ -17,7 +18,9 @@ examples:
   scripts/benchmark train --size small --seconds 40 --work W --json
   scripts/benchmark train --size small --precision fp32 --work W --peers DIR     ours and others by turns
   scripts/benchmark train --size small --work W --profile                        where a step's time goes
+  scripts/benchmark train --size big --device cuda --tokens 16384 --json         on a card
   scripts/benchmark data prepare --pairs 1000000 --json
+  scripts/benchmark curves runs/bf16 runs/fp32 -o precision.png
 """
 
 
@@ -32,6 +35,7 @@ def main() -> None:
     measurements = parser.add_subparsers(title="measurements", metavar="WHAT", required=True)
     train.add_parser(measurements)
     data.add_parser(measurements)
+    curves.add_parser(measurements)
     args = parser.parse_args()
     args.run(args)
 

@@ -1,6 +1,7 @@
 """Prepared sentence pairs: token ids in a memory-mapped Arrow file, read without copying the file into memory."""
 
 import json
+import mmap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,10 @@ from transformer_mt.errors import DataError
 PAIRS_FILE = "pairs.arrow"
 REPORT_FILE = "report.json"
 SKIPPED_FILE = "skipped.jsonl"
+
+ROWS_BETWEEN_RELEASES = 256
+"""Rows read from the mapped file before its pages are given back. They stay in the system's cache, but each row read
+maps 64 kB around it, and a hundred batches would seem to take a gigabyte."""
 
 Row = tuple["npt.NDArray[np.int32]", "npt.NDArray[np.int32]"]
 """Source and target ids, each with eos at the end and no bos."""
@@ -49,7 +54,8 @@ class PreparedCorpus:
         path = directory / PAIRS_FILE
         if path.stat().st_size != self.report["bytes"]:
             raise DataError(f"{path}: is damaged")
-        columns = _map_columns(path)
+        columns, self._pages = _map_columns(path)
+        self._num_read = 0
         self._src, self._tgt = _ListColumn(columns["src"]), _ListColumn(columns["tgt"])
         self.src_lengths, self.tgt_lengths = self._src.lengths(), self._tgt.lengths()
         if len(self.src_lengths) != self.report["kept"]:
@@ -58,13 +64,23 @@ class PreparedCorpus:
         if any(weight != 1.0 for weight in source_weights):
             table = np.asarray(source_weights, np.float32)
             self.weights = np.concatenate([table[chunk.to_numpy()] for chunk in columns["source"].chunks])
+        self._release_pages()
 
     def __len__(self) -> int:
         return len(self.src_lengths)
 
     def rows(self, indices: Sequence[int]) -> list[Row]:
         """The ids of the pairs at `indices`, as views of the mapped file."""
+        self._num_read += len(indices)
+        if self._num_read > ROWS_BETWEEN_RELEASES:
+            self._release_pages()
         return list(zip(self._src.rows(indices), self._tgt.rows(indices), strict=True))
+
+    def _release_pages(self) -> None:
+        """Give the mapped pages back to the system; they are mapped again where they are read again."""
+        self._num_read = 0
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._pages.madvise(mmap.MADV_DONTNEED)
 
     @property
     def data_fingerprint(self) -> dict[str, dict[str, int | str]]:
@@ -139,6 +155,9 @@ class _ListColumn:
 
 
 def _map_columns(path: Path):  # type: ignore[no-untyped-def]
-    import datasets
+    """The table in the file, which lies in the mapping that comes with it."""
+    import pyarrow as pa
 
-    return datasets.Dataset.from_file(str(path)).data.table
+    with path.open("rb") as file:
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return pa.ipc.open_stream(pa.py_buffer(pages)).read_all(), pages

@@ -51,8 +51,9 @@ class SuspicionCounter:
     def shares(self) -> dict[str, float]:
         """Shares of copies, of repeated pairs, and (from the sample) of pairs with swapped languages."""
         total = max(self._num_pairs, 1)
-        hashes = np.sort(np.concatenate(self._hashes or [np.zeros(0, np.int64)]))  # np.unique takes far more memory
-        distinct = np.count_nonzero(np.diff(hashes)) + min(len(hashes), 1)
+        hashes = np.concatenate(self._hashes or [np.zeros(0, np.int64)])
+        hashes.sort()  # np.unique takes far more memory
+        distinct = int(np.count_nonzero(hashes[1:] != hashes[:-1])) + min(len(hashes), 1)
         sample = [pair for pair in self._sample if pair.src != pair.tgt]
         return {
             "copies": self._num_copies / total,
