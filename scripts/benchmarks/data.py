@@ -83,8 +83,8 @@ def measure_preparation(num_pairs: int, directory: Path) -> dict[str, Any]:
         "task": "prepare",
         "pairs": num_pairs,
         "kept": len(corpus),
-        "seconds": round(min(ours), 2),
-        "sentencepiece_seconds": round(min(plain), 2),
+        "seconds": round(min(ours), 4),
+        "sentencepiece_seconds": round(min(plain), 4),
         "ratio": round(min(ours) / min(plain), 2),
         "peak_rss_mb": peak_rss_mb(),
     }
@@ -170,8 +170,8 @@ def measure_order(num_pairs: int) -> dict[str, Any]:
         "task": "order",
         "pairs": num_pairs,
         "batches": num_batches,
-        "seconds": round(min(ours), 2),
-        "sort_seconds": round(min(sort), 2),
+        "seconds": round(min(ours), 4),
+        "sort_seconds": round(min(sort), 4),
         "ratio": round(min(ours) / min(sort), 2),
         "peak_rss_mb": peak,
     }
