@@ -29,8 +29,8 @@ ARCHITECTURE = """
 --criterion label_smoothed_cross_entropy --label-smoothing 0.1
 --optimizer adam --adam-betas (0.9,0.98) --lr 0.005 --lr-scheduler inverse_sqrt --warmup-updates 2000 --clip-norm 0
 --max-tokens 10500 --required-batch-size-multiple 1
---cpu --num-workers 0 --disable-validation --log-format json --log-interval 1 --fp32-reduce-scatter
-""".replace("--fp32-reduce-scatter", "").split()
+--cpu --num-workers 0 --disable-validation --log-format json --log-interval 1
+""".split()
 
 
 def main() -> None:
@@ -104,26 +104,20 @@ def score(args: argparse.Namespace) -> None:
         words += ["--remove-bpe", "sentencepiece", "--cpu", "--num-workers", 0, "--log-format", "none"]
         text = fairseq(args, "generate", *words)
         found = {int(number): line for number, line in re.findall(r"^H-(\d+)\t[^\t]*\t(.*)$", text, re.MULTILINE)}
-        hypotheses = detokenised([found[number] for number in sorted(found)])
+        hypotheses = [found[number] for number in sorted(found)]  # lc-tok finds the tokens of tokenised text again
         bleu = corpus_scores(hypotheses, references, "fr").lc_tok_bleu.score
         print(json.dumps({"epoch": epoch, **progress_of(args, epoch), "lc_tok_bleu": round(bleu, 2)}), flush=True)
 
 
-def detokenised(lines: list[str]) -> list[str]:
-    """Tokens are separated by blanks and lc-tok tokenises again, which leaves tokens as they are but for a few."""
-    return lines
-
-
 def progress_of(args: argparse.Namespace, epoch: int) -> dict[str, float]:
     """Updates, and minutes of training in all its parts, when `epoch` ended."""
-    updates, minutes = 0, 0.0
+    seconds: dict[int, float] = {}
     for line in log_of(args).read_text(encoding="utf-8").splitlines():
-        if '"train_wall"' not in line:
-            continue
-        entry = json.loads(line[line.index("{") :])
-        if "num_updates" in entry and int(entry["epoch"]) == epoch:
-            updates = int(float(entry["num_updates"]))
-    return {"updates": updates, "minutes": minutes}
+        if "| train_inner |" in line:
+            entry = json.loads(line[line.index("{") :])
+            if int(entry["epoch"]) <= epoch:
+                seconds[int(entry["num_updates"])] = float(entry["train_wall"])
+    return {"updates": max(seconds, default=0), "minutes": round(sum(seconds.values()) / 60, 1)}
 
 
 def log_of(args: argparse.Namespace) -> Path:
