@@ -42,21 +42,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_training_speed_counts_pieces_and_the_end_marks_of_targets_only(work: Path) -> None:
-    words = (
-        "train",
-        "--work",
-        work,
-        "--size",
-        "tiny",
-        "--threads",
-        1,
-        "--seconds",
-        0.5,
-        "--skip",
-        1,
-        "--no-wait",
-        "--json",
-    )
+    words = (*TRAIN, "--work", work, "--seconds", 0.5, "--no-wait", "--json")
     row: dict[str, Any] = json.loads(measured(*words)[-1])
     assert (row["toolkit"], row["task"], row["size"]) == ("transformer_mt", "train", "tiny")
     pieces = {side: len((work / f"train.sp.{side}").read_text().split()) for side in ("en", "fr")}
@@ -69,21 +55,7 @@ def test_training_speed_counts_pieces_and_the_end_marks_of_targets_only(work: Pa
 
 def test_ours_and_a_peer_take_turns_and_the_ratios_are_of_their_medians(work: Path, tmp_path: Path) -> None:
     (tmp_path / "bench.py").write_text(PEER)
-    words = (
-        "train",
-        "--work",
-        work,
-        "--size",
-        "tiny",
-        "--threads",
-        1,
-        "--seconds",
-        0.2,
-        "--skip",
-        1,
-        "--no-wait",
-        "--json",
-    )
+    words = (*TRAIN, "--work", work, "--seconds", 0.2, "--no-wait", "--json")
     *rows, ratios = map(json.loads, measured(*words, "--peers", tmp_path, "--toolkits", "ours,slow"))
     assert [row["toolkit"] for row in rows] == ["transformer_mt", "slow"] * 2
     mean = (rows[0]["tgt_tok_s"] + rows[2]["tgt_tok_s"]) / 2

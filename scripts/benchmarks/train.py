@@ -112,7 +112,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--skip", type=int, default=20, help="updates before the measurement (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", help="cpu, or cuda for random sentences (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
     parser.add_argument("--tokens", type=int, default=4096, help="target tokens an update (default: %(default)s)")
     parser.add_argument(
         "--work", type=Path, help="folder with train.sp.en, train.sp.fr, vocab.txt; none: random pieces"
@@ -188,7 +188,7 @@ def _dtype_of(trainer: Trainer) -> torch.dtype:
 
 
 def prepared_trainer(args: argparse.Namespace) -> Trainer:
-    """A trainer of the size asked for on the pairs of the work folder."""
+    """A trainer of the size asked for on the pairs of the work folder, or on random ones."""
     set_threads(args.threads)
     device = resolve_device(args.device)
     pairs = PieceFiles(args.work) if args.work else RandomPairs()
@@ -280,7 +280,7 @@ def show_profile(args: argparse.Namespace) -> None:
     trainer.meter, before = Meter(), trainer.progress.tokens
     breakdown = Breakdown(trainer.run_epoch_step)
     tokens = (trainer.progress.tokens - before) / (2 * breakdown.num_steps)
-    rate = product_flops(_dtype_of(trainer), trainer.config.model.d_model)
+    rate = product_flops(_dtype_of(trainer), trainer.config.model.d_model, trainer.device)
     flops = step_flops(trainer, tokens)
     print(breakdown.table())
     print(f"padding: {trainer.meter.record()['padding']:.1%} of the positions; only attention computes on it")
