@@ -103,7 +103,8 @@ def documented_commands() -> list[tuple[str, str]]:
     """Every line of the documents that is a command, with the name of its document."""
     found = []
     for path in DOCUMENTS:
-        for line in path.read_text(encoding="utf-8").splitlines():
+        text = re.sub(r"\\\n\s*", "", path.read_text(encoding="utf-8"))  # a command may go on in the next line
+        for line in text.splitlines():
             match = re.match(
                 r"[#\s]*(?:cat \S+ \| )?(?:\.venv/bin/)?transformer[-_]mt (\w.*?)(?:\s{2,}.*| #.*)?$", line
             )
