@@ -1,6 +1,9 @@
 """Blocks of pairs to blocks of ids, and the reasons for which a pair is left out."""
 
+import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -13,6 +16,8 @@ from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.world import ALONE, World
 
 PAIRS_AT_A_TIME = 8192
+NUM_THREADS = min(8, os.cpu_count() or 1)
+"""SentencePiece works in these, outside of Python's lock, while pairs are read and written; more would only wait."""
 
 BLANK = "blank"
 TOO_LONG = "too_long"
@@ -77,21 +82,36 @@ class PairEncoder:
     world: World = ALONE
 
     def blocks(self, pairs: Iterable[Pair]) -> Iterator[Block]:
-        """Encode `pairs`, some thousand at a time; collective."""
+        """Encode `pairs`, some thousand at a time and some blocks ahead of what was taken; collective."""
+        for block in self._encoded(self._own_share(pairs)):
+            yield from filter(None, self.world.gather_to_main(block))
+
+    def _own_share(self, pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
+        """The pairs of this process in each round; none in a last round that was not enough for all."""
         stream = iter(pairs)
         while any(blocks := [list(islice(stream, PAIRS_AT_A_TIME)) for _ in range(self.world.size)]):
-            own = blocks[self.world.rank]
-            encoded = self.world.gather_to_main(self._encode(own) if own else None)
-            yield from filter(None, encoded)
+            yield blocks[self.world.rank]
 
-    def _encode(self, pairs: list[Pair]) -> Block:
-        src_lines, tgt_lines = [pair.src for pair in pairs], [pair.tgt for pair in pairs]
-        src = self.tokenizers.src.encode(src_lines, add_eos=True)
-        tgt = self.tokenizers.tgt.encode(tgt_lines, add_eos=True)
+    def _encoded(self, shares: Iterable[list[Pair]]) -> Iterator[Block | None]:
+        with ThreadPoolExecutor(NUM_THREADS) as pool:
+            waiting: deque[tuple[list[Pair], Future[list[list[int]]], Future[list[list[int]]]]] = deque()
+            for pairs in shares:
+                src = pool.submit(self.tokenizers.src.encode, [pair.src for pair in pairs], add_eos=True)
+                tgt = pool.submit(self.tokenizers.tgt.encode, [pair.tgt for pair in pairs], add_eos=True)
+                waiting.append((pairs, src, tgt))
+                if len(waiting) > NUM_THREADS:
+                    pairs, src, tgt = waiting.popleft()
+                    yield self._block(pairs, src.result(), tgt.result())
+            for pairs, src, tgt in waiting:
+                yield self._block(pairs, src.result(), tgt.result())
+
+    def _block(self, pairs: list[Pair], src: list[list[int]], tgt: list[list[int]]) -> Block | None:
+        if not pairs:
+            return None
         src_lengths, tgt_lengths = _count(map(len, src)), _count(map(len, tgt))
         too_long = np.maximum(src_lengths, tgt_lengths) > self.max_length
         blank = np.minimum(src_lengths, tgt_lengths) < 2
-        blank |= _count(map(str.isspace, src_lines)) | _count(map(str.isspace, tgt_lines)) > 0
+        blank |= _count(pair.src.isspace() or pair.tgt.isspace() for pair in pairs) > 0
         leaks = np.zeros(len(pairs), bool)
         if any(self.held_out):
             leaks = _count(map(self.held_out.holds, pairs)) > 0

@@ -31,9 +31,6 @@ MAX_LINE_BYTES = 1 << 16
 TRAINING_THREADS = 4
 """The same on every machine, for the model depends on it: each thread sums its own share of the counts."""
 
-WORTH_THREADS = 512
-"""Fewer lines than this are encoded before threads have started; the ids do not depend on it."""
-
 _RULES = {"nfkc": "nmt_nfkc", "identity": "identity"}
 
 _PROBE = """
@@ -98,10 +95,7 @@ class Tokenizer:
 
     def encode(self, lines: Sequence[str], add_eos: bool = False) -> list[list[int]]:
         """The ids of each line, without bos; a blank line may have none."""
-        rows: list[list[int]] = self._model.encode(
-            escape_all(lines), add_eos=add_eos, num_threads=-1 if len(lines) >= WORTH_THREADS else 1
-        )
-        return rows
+        return self._model.encode(escape_all(lines), add_eos=add_eos, num_threads=1)  # type: ignore[no-any-return]
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The text of each row of ids; special ids give nothing, the unknown one U+2047."""
