@@ -2,8 +2,10 @@
 
 import hashlib
 import os
-from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Literal
 
 import torch
 
@@ -64,6 +66,23 @@ def set_threads(threads: int | None, local_size: int = 1) -> int:
     count = threads or max(1, cores // local_size)
     torch.set_num_threads(count)
     return count
+
+
+@contextmanager
+def side_by_side(device: torch.device, num_tasks: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """A `map` that runs `num_tasks` tasks at a time on the CPU, each on one thread of those that torch has.
+
+    Several small computations do not wait for each other, as the threads of one would after each operation.
+    """
+    num_threads = torch.get_num_threads()
+    if device.type != "cpu" or min(num_tasks, num_threads) == 1:
+        yield map
+        return
+    try:
+        with ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool.map
+    finally:
+        torch.set_num_threads(num_threads)
 
 
 def seed_everything(*parts: int | str) -> None:

@@ -23,7 +23,7 @@ class TableStep:
         self.prefixes: list[list[tuple[int, ...]]] = [[] for _ in sentences]
         self.num_steps = 0
 
-    def step(self, tokens: Tensor) -> Tensor:
+    def step(self, tokens: Tensor) -> None:
         self.num_steps += 1
         if not self.prefixes[0]:
             self.prefixes = [[() for _ in row] for row in tokens]
@@ -31,10 +31,12 @@ class TableStep:
             [(*prefix, token) for prefix, token in zip(prefixes, row, strict=True)]
             for prefixes, row in zip(self.prefixes, tokens.tolist(), strict=True)
         ]
-        rows = zip(self.sentences, self.prefixes, strict=True)
-        return torch.stack([torch.stack([self.log_probs(s, prefix) for prefix in row]) for s, row in rows])
 
-    def log_probs(self, sentence: int, prefix: tuple[int, ...]) -> Tensor:
+    def log_probs(self, sentences: slice) -> Tensor:
+        rows = zip(self.sentences[sentences], self.prefixes[sentences], strict=True)
+        return torch.stack([torch.stack([self.row(s, prefix) for prefix in row]) for s, row in rows])
+
+    def row(self, sentence: int, prefix: tuple[int, ...]) -> Tensor:
         generator = torch.Generator().manual_seed(hash((sentence, prefix)) % 2**31)
         return (self.sharpness * torch.randn(VOCAB, generator=generator)).log_softmax(-1)
 
@@ -61,7 +63,7 @@ def all_hypotheses(sentence: int, max_length: int, length_penalty: float) -> lis
         for tokens in itertools.product(others, repeat=length):
             total = 0.0
             for position, token in enumerate([*tokens, EOS]):
-                total += float(table.log_probs(sentence, (BOS, *tokens[:position]))[token])
+                total += float(table.row(sentence, (BOS, *tokens[:position]))[token])
             scored.append((total / (length + 1) ** length_penalty, list(tokens)))
     return sorted(scored, reverse=True)
 
@@ -80,7 +82,7 @@ def test_log_prob_is_the_sum_over_tokens_and_end() -> None:
     (best,) = beam_search(TableStep([3]), torch.tensor([4]), settings(8))[0]
     table, total = TableStep([3]), 0.0
     for position, token in enumerate([*best.tokens, EOS]):
-        total += float(table.log_probs(3, (BOS, *best.tokens[:position]))[token])
+        total += float(table.row(3, (BOS, *best.tokens[:position]))[token])
     assert best.log_prob == pytest.approx(total, rel=1e-5)
     assert best.score == pytest.approx(total / (len(best.tokens) + 1), rel=1e-5)
 
@@ -89,12 +91,42 @@ def test_a_beam_of_one_is_greedy_search() -> None:
     for sentence in range(20):
         prefix: tuple[int, ...] = (BOS,)
         while len(prefix) < 10:
-            token = int(TableStep([sentence]).log_probs(sentence, prefix).argmax())
+            token = int(TableStep([sentence]).row(sentence, prefix).argmax())
             if token == EOS:
                 break
             prefix = (*prefix, token)
         (found,) = beam_search(TableStep([sentence]), torch.tensor([10]), settings(1))[0]
         assert found.tokens == list(prefix[1:])
+
+
+@pytest.mark.parametrize("vocab_size", [3, 64, 100, 640, 1000])
+@pytest.mark.parametrize("beam_size", [1, 2, 5])
+def test_the_best_continuations_are_those_of_a_plain_topk(vocab_size: int, beam_size: int) -> None:
+    torch.manual_seed(vocab_size)
+    scores, log_probs = torch.randn(7, beam_size), torch.randn(7, beam_size, vocab_size)
+    scores[0] = log_probs[1, :, 2:] = -torch.inf  # as where nothing is alive, and where only a few tokens may follow
+    count = min(2 * beam_size, beam_size * vocab_size)
+    expected, places = (scores.unsqueeze(-1) + log_probs).flatten(1).topk(count)
+    found = search.best_continuations(scores, log_probs, 2 * beam_size)
+    assert torch.equal(found.scores, expected)
+    is_real = expected > -torch.inf
+    assert torch.equal(found.parents[is_real], (places // vocab_size)[is_real])
+    assert torch.equal(found.tokens[is_real], (places % vocab_size)[is_real])
+    assert found.tokens.max() < vocab_size and found.parents.max() < beam_size
+
+
+def test_rows_that_go_on_keep_their_place_or_fill_one_that_is_free() -> None:
+    for num_open in range(0, 30):
+        torch.manual_seed(num_open)
+        is_open = torch.zeros(30, dtype=torch.bool)
+        is_open[torch.randperm(30)[:num_open]] = True
+        rows = search._those_to_go_on(is_open)
+        if rows is None:
+            assert num_open > 24
+            continue
+        assert len(rows) == num_open + -num_open % 8
+        assert len(rows.unique()) == len(rows) and is_open[rows].sum() == num_open
+        assert all(row in (place, *range(len(rows), 30)) for place, row in enumerate(rows.tolist()))
 
 
 @pytest.mark.parametrize("beam_size", [2, 3, 5])
@@ -119,7 +151,7 @@ def test_stopping_early_loses_nothing(beam_size: int, monkeypatch: pytest.Monkey
 
 def test_search_stops_early_where_nothing_better_can_come() -> None:
     class Certain(TableStep):
-        def log_probs(self, sentence: int, prefix: tuple[int, ...]) -> Tensor:
+        def row(self, sentence: int, prefix: tuple[int, ...]) -> Tensor:
             return torch.tensor([1e-9, 1 - 3e-9, 1e-9, 1e-9]).log()
 
     model = Certain([0])
@@ -137,7 +169,7 @@ def test_a_sentence_is_searched_alike_alone_and_beside_others() -> None:
 
 def test_the_maximum_length_ends_a_hypothesis_and_says_so() -> None:
     class Endless(TableStep):
-        def log_probs(self, sentence: int, prefix: tuple[int, ...]) -> Tensor:
+        def row(self, sentence: int, prefix: tuple[int, ...]) -> Tensor:
             return torch.tensor([0.4, 1e-6, 0.3, 0.3]).log()
 
     for beam_size in (1, 3):
@@ -159,7 +191,7 @@ def test_sampling_draws_tokens_with_their_probability() -> None:
     draws = 3000
     found = sample(TableStep([9]), torch.tensor([2]), settings(1, draws), Sampling(), keys=[0])[0]
     counts = Counter(one.tokens[0] if one.tokens else EOS for one in found)
-    probs = TableStep([9]).log_probs(9, (BOS,)).exp()
+    probs = TableStep([9]).row(9, (BOS,)).exp()
     for token in range(VOCAB):
         deviation = math.sqrt(draws * probs[token] * (1 - probs[token]))
         assert abs(counts[token] - draws * probs[token]) < 5 * deviation + 1
@@ -173,7 +205,7 @@ def test_top_k_of_one_and_a_tiny_top_p_are_greedy() -> None:
 
 
 def test_truncated_sampling_draws_only_what_is_allowed() -> None:
-    probs = TableStep([9]).log_probs(9, (BOS,)).exp()
+    probs = TableStep([9]).row(9, (BOS,)).exp()
     ordered = probs.argsort(descending=True).tolist()
     for sampling, allowed in (
         (Sampling(top_k=2), set(ordered[:2])),

@@ -27,12 +27,15 @@ class FullStep:
         self.memory = model.encode(src)
         self.prefix: Tensor | None = None
 
-    def step(self, tokens: Tensor) -> Tensor:
+    def step(self, tokens: Tensor) -> None:
         newest = tokens.unsqueeze(-1)
         self.prefix = newest if self.prefix is None else torch.cat([self.prefix, newest], dim=-1)  # (B, K, t)
         memory, mask = (x.repeat_interleave(tokens.shape[1], dim=0) for x in (self.memory, self.src_mask))
         hidden = self.model.decode(self.prefix.flatten(0, 1), memory, mask)[:, -1]  # (B * K, D)
-        return self.model.project(hidden).log_softmax(-1).unflatten(0, tokens.shape)
+        self.next = self.model.project(hidden).log_softmax(-1).unflatten(0, tokens.shape)
+
+    def log_probs(self, sentences: slice) -> Tensor:
+        return self.next[sentences]
 
     def reorder(self, parents: Tensor) -> None:
         assert self.prefix is not None

@@ -46,9 +46,9 @@ def test_each_step_equals_the_whole_decoder(make_model: MakeModel, variant: dict
     model = make_model(**variant)
     src, tgt_in = sentences()
     expected = full_decode(model, src, tgt_in)
-    cache, cross_kv, mask = model.new_cache(), model.decoder_memory(model.encode(src)), model.source_mask(src)
+    cache, memory_keys = model.new_cache(), model.decoder_memory(model.encode(src), model.source_mask(src))
     for t in range(T):
-        hidden = model.step(tgt_in[:, :, t], t, cache, cross_kv, mask)
+        hidden = model.step(tgt_in[:, :, t], t, cache, memory_keys)
         torch.testing.assert_close(hidden, expected[:, :, t], atol=1e-5, rtol=1e-5)
 
 
@@ -56,34 +56,42 @@ def test_each_step_equals_the_whole_decoder(make_model: MakeModel, variant: dict
 def test_steps_after_reorder_and_select_equal_the_whole_decoder(
     make_model: MakeModel, variant: dict[str, object]
 ) -> None:
-    """The beam grows from 1 to K hypotheses, they change places at each step, and sentences leave."""
+    """Hypotheses come from one, change places at each step and die, and sentences leave."""
     model = make_model(**variant)
     src, tokens = sentences()
-    prefixes = tokens[:, :1, :1]
-    cache, cross_kv, mask = model.new_cache(), model.decoder_memory(model.encode(src)), model.source_mask(src)
+    prefixes = tokens[:, :, :1]
+    cache, memory_keys = model.new_cache(), model.decoder_memory(model.encode(src), model.source_mask(src))
     for t in range(20):
         if t > 0:
-            parents = torch.randint(0, prefixes.shape[1], (src.shape[0], K))
+            parents = torch.randint(0, 1 if t == 1 else K, (src.shape[0], K))
             cache.reorder(parents)
             chosen = prefixes.gather(1, parents.unsqueeze(-1).expand(-1, -1, t))
             prefixes = torch.cat([chosen, tokens[: src.shape[0], :, t : t + 1]], dim=-1)
         if t in (5, 18):
             rows = torch.tensor([2, 0]) if t == 5 else torch.tensor([1])
             cache.select(rows)
-            src, mask, prefixes = src[rows], mask[rows], prefixes[rows]
-            cross_kv = [(k[rows], v[rows]) for k, v in cross_kv]
-        hidden = model.step(prefixes[:, :, t], t, cache, cross_kv, mask)
+            src, prefixes = src[rows], prefixes[rows]
+            memory_keys = model.decoder_memory(model.encode(src), model.source_mask(src))
+        hidden = model.step(prefixes[:, :, t], t, cache, memory_keys)
         torch.testing.assert_close(hidden, full_decode(model, src, prefixes)[:, :, t], atol=1e-5, rtol=1e-5)
 
 
-def test_cache_gives_back_what_was_written_for_the_right_rows() -> None:
+def test_a_hypothesis_sees_its_ancestors_and_nothing_else() -> None:
+    torch.manual_seed(1)
     cache = DecoderCache(num_layers=2)
-    written = torch.randn(70, 2, 2, 3, 1, 4)  # position, keys or values, B, K, H, E
+    ancestry = torch.zeros(B, K, 0, dtype=torch.long)  # which hypothesis wrote each position of mine
+    written = torch.randn(70, 2, B, K, 2, 4)  # position, keys or values, B, K, H, E
     for t in range(70):
         for layer in range(2):
-            keys, values = cache.write(layer, t, written[t, 0] + layer, written[t, 1] + layer)
-            assert torch.equal(keys, written[: t + 1, 0].movedim(0, 3) + layer)
-            assert torch.equal(values, written[: t + 1, 1].movedim(0, 3) + layer)
+            seen = cache.write(layer, t, written[t, 0] + layer, written[t, 1] + layer)
+            assert torch.equal(seen.keys, written[: t + 1, 0].permute(1, 3, 4, 0, 2).flatten(3) + layer)
+            assert torch.equal(seen.values, written[: t + 1, 1].permute(1, 3, 0, 2, 4).flatten(2, 3) + layer)
+        ancestry = torch.cat([ancestry, torch.arange(K).expand(B, K).unsqueeze(-1)], dim=-1)
+        visible = (seen.bias == 0).view(B, K, t + 1, K)
+        assert torch.equal(visible, torch.nn.functional.one_hot(ancestry, K).bool())
+        parents = torch.randint(0, K, (B, K))
+        cache.reorder(parents)
+        ancestry = ancestry.gather(1, parents.unsqueeze(-1).expand_as(ancestry))
 
 
 def test_unused_cache_may_be_reordered_and_selected() -> None:

@@ -239,7 +239,7 @@ class DecodingConfig:
     batch_tokens: int = 4096
     """Source tokens, padding included, that are translated together."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the search; auto is bf16 on CUDA and fp32 elsewhere."""
+    """Arithmetic of the search; auto is bf16 where the device computes in it natively, else fp32."""
 
     def problems(self) -> Iterator[str]:
         yield from rules.at_least("beam_size", self.beam_size, 1)

@@ -5,19 +5,30 @@ Axes: B sentences, K hypotheses of each (the beam), V vocabulary, t tokens so fa
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+SENTENCE_BLOCK = 8
+"""Batches have a multiple of so many sentences, for kernels are made for a shape."""
+_BLOCK = 64
+"""Numbers whose maximum is taken together in `best_continuations`."""
+_ROWS_IN_CACHE = 64
+"""Hypotheses whose log-probabilities are looked at together on the CPU: 64 times 10,000 take 2.5 MB."""
+
 
 class StepFunction(Protocol):
     """A model in the middle of a search: it remembers what it needs of the tokens it was given before."""
 
-    def step(self, tokens: Tensor) -> Tensor:
-        """Float32 log-probabilities (B, K, V) of the token after each hypothesis, given its newest (B, K)."""
+    def step(self, tokens: Tensor) -> None:
+        """Go on to the next position, given the newest token of each hypothesis (B, K)."""
+        ...
+
+    def log_probs(self, sentences: slice) -> Tensor:
+        """Float32 log-probabilities (b, K, V) of the next token after each hypothesis of some of the sentences."""
         ...
 
     def reorder(self, parents: Tensor) -> None:
@@ -102,36 +113,65 @@ def beam_search(model: StepFunction, max_lengths: Tensor, settings: SearchSettin
     sentences = torch.arange(len(max_lengths), device=max_lengths.device)
     live = _first_beam(len(max_lengths), settings, max_lengths.device)
     finished = Beam(live.tokens, torch.full_like(live.scores, -torch.inf))
+    is_open = torch.ones_like(sentences, dtype=torch.bool)  # those that are done stay until it pays to leave them out
     length = 0
     while len(sentences) > 0:
         length += 1
-        log_probs = _only_eos_at(max_lengths == length, model.step(live.tokens[..., -1]), settings.eos_id)
-        live, ended, parents = advance(live, log_probs, settings.eos_id)
+        model.step(live.tokens[..., -1])
+        candidates = _candidates(model, live.scores, max_lengths == length, settings)
+        live, ended, parents = advance(live, candidates, settings.eos_id)
         ended = replace(ended, scores=ended.scores / length**settings.length_penalty)
         finished = _keep_best(finished, ended, settings.eos_id)
-        done = _settled(live, finished, max_lengths, settings)
+        done = _settled(live, finished, max_lengths, settings) & is_open
         model.reorder(parents)
         if done.any():
             for row in done.nonzero().flatten().tolist():
                 results[int(sentences[row])] = _read_out(finished, row, int(max_lengths[row]), settings)
-            going = (~done).nonzero().flatten()
-            model.select(going)
-            live, finished = live.rows(going), finished.rows(going)
-            sentences, max_lengths = sentences[going], max_lengths[going]
+            is_open &= ~done
+            if (going := _those_to_go_on(is_open)) is not None:
+                model.select(going)
+                live, finished = live.rows(going), finished.rows(going)
+                sentences, max_lengths, is_open = sentences[going], max_lengths[going], is_open[going]
     return results
 
 
-def advance(live: Beam, log_probs: Tensor, eos_id: int) -> tuple[Beam, Beam, Tensor]:
-    """Extend the K live hypotheses by one token, given float32 log_probs (B, K, V).
+def _those_to_go_on(is_open: Tensor) -> Tensor | None:
+    """The rows to be searched further, when they are so few that it pays to leave the others out.
+
+    Some that are done go with them, so that the sizes of batches recur; each row moves to a lower place or not at all.
+    """
+    num_open = int(is_open.sum())
+    if num_open == 0:
+        return is_open.nonzero().squeeze(1)
+    count = num_open + -num_open % SENTENCE_BLOCK
+    if count >= len(is_open):
+        return None
+    rows = torch.arange(count, device=is_open.device)
+    free = (~is_open[:count]).nonzero().squeeze(1)
+    late = count + is_open[count:].nonzero().squeeze(1)
+    rows[free[: len(late)]] = late
+    return rows
+
+
+class Candidates(NamedTuple):
+    """Continuations of the hypotheses of each sentence, best first; each (B, C)."""
+
+    scores: Tensor
+    """Sums of log-probabilities."""
+    parents: Tensor
+    """The hypothesis that is continued."""
+    tokens: Tensor
+
+
+def advance(live: Beam, candidates: Candidates, eos_id: int) -> tuple[Beam, Beam, Tensor]:
+    """Extend the K live hypotheses by one token, given their 2K best continuations.
 
     Returns the K best that go on; the hypotheses that end here, which are those of the K best
     continuations whose token is eos; and each survivor's parent (B, K), by which the caller reorders its
     caches. Of 2K continuations at most K end, so K can always go on.
     """
-    beam_size, vocab_size = log_probs.shape[1:]
-    totals = (live.scores.unsqueeze(-1) + log_probs).flatten(1)  # (B, K * V)
-    scores, flat = totals.topk(min(2 * beam_size, beam_size * vocab_size))  # (B, 2K), best first
-    parents, token = flat // vocab_size, flat % vocab_size
+    beam_size = live.scores.shape[1]
+    scores, parents, token = candidates
     tokens = torch.cat([live.select(parents).tokens, token.unsqueeze(-1)], dim=-1)  # (B, 2K, t + 1)
     is_end = token == eos_id
     best = Beam(tokens, scores.masked_fill(~is_end, -torch.inf))
@@ -139,6 +179,55 @@ def advance(live: Beam, log_probs: Tensor, eos_id: int) -> tuple[Beam, Beam, Ten
     survivors = scores.masked_fill(is_end, -torch.inf).topk(beam_size).indices  # (B, K)
     going = Beam(tokens, scores.masked_fill(is_end, -torch.inf)).select(survivors)
     return going, ended, parents.gather(1, survivors)
+
+
+def _candidates(model: StepFunction, scores: Tensor, at_limit: Tensor, settings: SearchSettings) -> Candidates:
+    """The 2K best continuations of hypotheses with these scores (B, K), found for a few sentences at a time."""
+    is_limited = bool(at_limit.any())
+    found = []
+    for part in _parts(scores):
+        log_probs = model.log_probs(part)
+        if is_limited:
+            log_probs = _only_eos_at(at_limit[part], log_probs, settings.eos_id)
+        found.append(best_continuations(scores[part], log_probs, 2 * settings.beam_size))
+    return Candidates(*map(torch.cat, zip(*found, strict=True)))
+
+
+def _parts(scores: Tensor) -> list[slice]:
+    """Sentences whose log-probabilities are looked at together: on the CPU so few that they stay in its cache."""
+    num_sentences, beam_size = scores.shape
+    size = max(1, _ROWS_IN_CACHE // beam_size) if scores.device.type == "cpu" else num_sentences
+    return [slice(start, start + size) for start in range(0, num_sentences, size)]
+
+
+def best_continuations(scores: Tensor, log_probs: Tensor, count: int) -> Candidates:
+    """The `count` largest sums scores[b, k] + log_probs[b, k, v] of each sentence, or all where they are fewer.
+
+    They lie in the blocks of the vocabulary that have the largest maxima, or in its rest, so that only these are
+    looked through: the V numbers are read once and never sorted.
+    """
+    beam_size, vocab_size = log_probs.shape[1:]
+    num_blocks = vocab_size // _BLOCK
+    if beam_size * num_blocks <= count:
+        best, places = (scores.unsqueeze(-1) + log_probs).flatten(1).topk(min(count, beam_size * vocab_size))
+        return Candidates(best, places // vocab_size, places % vocab_size)
+    split = num_blocks * _BLOCK
+    by_block = log_probs[..., :split].unflatten(2, (num_blocks, _BLOCK))
+    maxima = (scores.unsqueeze(-1) + by_block.amax(dim=3)).flatten(1)  # (B, K * blocks)
+    blocks = maxima.topk(count, sorted=False).indices  # (B, count)
+    sentences = torch.arange(len(blocks), device=blocks.device).unsqueeze(1)
+    parents, block = blocks // num_blocks, blocks % num_blocks
+    inside = scores.gather(1, parents).unsqueeze(2) + by_block[sentences, parents, block]  # (B, count, _BLOCK)
+    rest = (scores.unsqueeze(-1) + log_probs[..., split:]).flatten(1)
+    best, places = torch.cat([inside.flatten(1), rest], dim=1).topk(count)
+    in_rest = places - count * _BLOCK
+    which = (places // _BLOCK).clamp_max(count - 1)
+    num_rest = max(1, vocab_size - split)
+    return Candidates(
+        best,
+        torch.where(in_rest < 0, parents.gather(1, which), in_rest // num_rest),
+        torch.where(in_rest < 0, block.gather(1, which) * _BLOCK + places % _BLOCK, split + in_rest % num_rest),
+    )
 
 
 def sample(
@@ -157,7 +246,8 @@ def sample(
     length = 0
     while not ended.all():
         length += 1
-        step = _only_eos_at(max_lengths == length, model.step(tokens[..., -1]), settings.eos_id)
+        model.step(tokens[..., -1])
+        step = _only_eos_at(max_lengths == length, model.log_probs(slice(None)), settings.eos_id)
         draws = np.stack([generator.random(num_samples) for generator in generators])
         drawn = _draw(step, torch.from_numpy(draws).to(device), sampling)
         drawn = drawn.masked_fill(ended, settings.eos_id)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from transformer_mt.device import autocast
+from transformer_mt.model.cache import Keys
 from transformer_mt.model.transformer import Transformer
 
 
@@ -17,31 +17,30 @@ class ModelStep:
     The encoder runs once; its keys and values are computed once a sentence and shared by the K hypotheses.
     """
 
-    def __init__(self, model: Transformer, src: Tensor, precision: str = "fp32") -> None:
-        """Encode src (B, S); `precision` (fp32, bf16, fp16) is that of the matrix products."""
+    def __init__(self, model: Transformer, src: Tensor) -> None:
+        """Encode src (B, S)."""
         self.model = model
-        self.precision = precision
-        self.src_mask = model.source_mask(src)
         self.cache = model.new_cache()
         self.position = 0
-        with autocast(src.device, precision):
-            self.cross_kv = model.decoder_memory(model.encode(src))
+        self.memory_keys = model.decoder_memory(model.encode(src), model.source_mask(src))
 
-    def step(self, tokens: Tensor) -> Tensor:
-        """Float32 log-probabilities (B, K, V) of the token after the newest ones, tokens (B, K)."""
-        with autocast(tokens.device, self.precision):
-            hidden = self.model.step(tokens, self.position, self.cache, self.cross_kv, self.src_mask)
-            logits = self.model.project(hidden)
+    def step(self, tokens: Tensor) -> None:
+        """See `search.StepFunction`."""
+        self.hidden = self.model.step(tokens, self.position, self.cache, self.memory_keys)
         self.position += 1
-        return F.log_softmax(logits, dim=-1, dtype=torch.float32)
+
+    def log_probs(self, sentences: slice) -> Tensor:
+        """See `search.StepFunction`."""
+        return F.log_softmax(self.model.project(self.hidden[sentences]), dim=-1, dtype=torch.float32)
 
     def reorder(self, parents: Tensor) -> None:
         """See `search.StepFunction`."""
-        if not torch.equal(parents, torch.arange(parents.shape[1], device=parents.device).expand_as(parents)):
-            self.cache.reorder(parents)
+        self.cache.reorder(parents)
 
     def select(self, rows: Tensor) -> None:
         """See `search.StepFunction`."""
         self.cache.select(rows)
-        self.src_mask = self.src_mask[rows]
-        self.cross_kv = [(k[rows], v[rows]) for k, v in self.cross_kv]
+        self.memory_keys = [
+            Keys(keys[rows], values[rows], None if bias is None else bias[rows])
+            for keys, values, bias in self.memory_keys
+        ]

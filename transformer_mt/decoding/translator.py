@@ -15,10 +15,11 @@ from transformer_mt.config.schema import DecodingConfig
 from transformer_mt.data.batching import pad_rows
 from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID
-from transformer_mt.decoding.search import Hypothesis, Sampling, SearchSettings, beam_search, sample
+from transformer_mt.decoding.search import SENTENCE_BLOCK, Hypothesis, Sampling, SearchSettings, beam_search, sample
 from transformer_mt.decoding.segments import segments
 from transformer_mt.decoding.step import ModelStep
-from transformer_mt.device import resolve_device, resolve_precision, set_threads
+from transformer_mt.device import has_fast_bf16, resolve_device, resolve_precision, set_threads, side_by_side
+from transformer_mt.model.packing import packed
 from transformer_mt.model.transformer import Transformer
 
 WINDOW = 2048
@@ -50,12 +51,12 @@ class Translator:
         self, model: Transformer, tokenizers: TokenizerPair, settings: DecodingConfig, max_source_pieces: int
     ) -> None:
         """`max_source_pieces` is the longest source, eos included, that is translated in one part."""
-        self.model = model
+        self.device = next(model.parameters()).device
+        self.precision = _decoding_precision(settings.precision, self.device)
+        self.model = packed(model, self.precision)
         self.tokenizers = tokenizers
         self.settings = settings
         self.max_source_pieces = min(max_source_pieces, model.longest_sequence or max_source_pieces)
-        self.device = next(model.parameters()).device
-        self.precision = _decoding_precision(settings.precision, self.device)
 
     @classmethod
     def load(
@@ -119,11 +120,16 @@ class Translator:
         self, rows: list[list[int]], keys: list[int], n_best: int, sampling: Sampling | None
     ) -> list[list[Hypothesis]]:
         """Hypotheses for each row of source ids, translated in batches of like length."""
+
+        def search(batch: list[int]) -> list[list[Hypothesis]]:
+            return self._search_batch([rows[i] for i in batch], [keys[i] for i in batch], n_best, sampling)
+
         found: list[list[Hypothesis]] = [[] for _ in rows]
-        for batch in _length_batches([len(row) for row in rows], self.settings.batch_tokens):
-            results = self._search_batch([rows[i] for i in batch], [keys[i] for i in batch], n_best, sampling)
-            for index, hypotheses in zip(batch, results, strict=True):
-                found[index] = hypotheses
+        batches = list(_length_batches([len(row) for row in rows], self.settings.batch_tokens))
+        with side_by_side(self.device, len(batches)) as run:
+            for batch, results in zip(batches, run(search, batches), strict=True):
+                for index, hypotheses in zip(batch, results, strict=True):
+                    found[index] = hypotheses
         return found
 
     @torch.inference_mode()
@@ -141,7 +147,7 @@ class Translator:
             eos_id=EOS_ID,
             n_best=n_best,
         )
-        step = ModelStep(self.model, src, self.precision)
+        step = ModelStep(self.model, src)
         if sampling is not None:
             return sample(step, max_lengths, settings, sampling, keys)
         return beam_search(step, max_lengths, settings)
@@ -149,7 +155,7 @@ class Translator:
 
 def _decoding_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Literal["fp32", "bf16"]:
     if wanted == "auto":
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        return "bf16" if has_fast_bf16(device) else "fp32"
     resolve_precision(wanted, device)
     return wanted
 
@@ -164,6 +170,7 @@ def _length_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[
     order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable").tolist()
     while order:
         size = max(1, batch_tokens // lengths[order[0]])
+        size -= size % SENTENCE_BLOCK if size > SENTENCE_BLOCK else 0
         yield order[:size]
         order = order[size:]
 

@@ -3,21 +3,17 @@
 Axes: B batch, H heads, T query length, S key length, D d_model, E = D / H. Masks: True = may attend.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from transformer_mt.model.cache import HIDDEN, DecoderCache, Keys, product_dtype
 from transformer_mt.model.dropout import keep_mask
 from transformer_mt.model.linear import Linear
 from transformer_mt.model.positions import Rotation, rotate
 from transformer_mt.model.rows import Rows
-
-KeysAndValues = tuple[Tensor, Tensor]
-
-_HIDDEN = -1e9
-"""Score of a key that may not be attended to: finite, so that a row without any visible key has no NaN."""
 
 
 def attend(
@@ -51,6 +47,19 @@ def attend_by_products(
     PyTorch's softmax computes in float32 inside and rounds its result, whatever the type of the scores.
     """
     return _AttendByProducts.apply(q, k, v, _bias(q, k, mask, is_causal), dropout)  # type: ignore[no-any-return]
+
+
+def attend_cached(q: Tensor, seen: Keys) -> Tensor:
+    """Attention of the newest position: from q (B, K, H, E) to S keys of the same sentence, giving (B, K, D)."""
+    num_heads, width = q.shape[2:]
+    heads = q.transpose(1, 2).to(seen.keys.dtype, memory_format=torch.contiguous_format).flatten(0, 1)
+    scores = _product(heads, seen.keys.flatten(0, 1), width**-0.5).unflatten(0, (-1, num_heads))
+    if seen.bias is not None:
+        scores += seen.bias
+    wide = torch.promote_types(scores.dtype, torch.float32)
+    probs = torch.softmax(scores, dim=-1, dtype=wide).to(scores.dtype).flatten(0, 1)
+    context = torch.bmm(probs, seen.values.flatten(0, 1)).unflatten(0, (-1, num_heads))  # (B, H, K, E)
+    return context.transpose(1, 2).to(q.dtype, memory_format=torch.contiguous_format).flatten(2)
 
 
 class _AttendByProducts(torch.autograd.Function):
@@ -92,10 +101,10 @@ def _dropped(probs: Tensor, kept: Tensor | None, scale: float) -> Tensor:
 def _bias(q: Tensor, k: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor | None:
     """What is added to the scores: 0 where a query may attend to a key, else a large negative number."""
     if is_causal:
-        return q.new_full((q.shape[-2], k.shape[-2]), _HIDDEN).triu(1)
+        return q.new_full((q.shape[-2], k.shape[-2]), HIDDEN).triu(1)
     if mask is None:
         return None
-    return torch.zeros_like(mask, dtype=q.dtype).masked_fill_(~mask, _HIDDEN)
+    return torch.zeros_like(mask, dtype=q.dtype).masked_fill_(~mask, HIDDEN)
 
 
 def window_mask(length: int, window: int, device: torch.device) -> Tensor:
@@ -104,14 +113,13 @@ def window_mask(length: int, window: int, device: torch.device) -> Tensor:
     return (positions.unsqueeze(-1) - positions).abs() <= window
 
 
-def split_heads(x: Tensor, num_heads: int) -> Tensor:
-    """(B, T, D) -> (B, H, T, E)."""
-    return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+class Past(NamedTuple):
+    """Where one decoder layer is in cached decoding."""
 
-
-def join_heads(x: Tensor) -> Tensor:
-    """(B, H, T, E) -> (B, T, D)."""
-    return x.transpose(1, 2).flatten(2)
+    cache: DecoderCache
+    layer: int
+    position: int
+    rotation: Rotation | None
 
 
 class SelfAttention(nn.Module):
@@ -132,12 +140,13 @@ class SelfAttention(nn.Module):
         context = attend(q, k, v, mask, mask is None, self.dropout if self.training else 0.0)
         return self.out_proj(rows.join(context))  # type: ignore[no-any-return]
 
-    def heads(self, x: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values (B, H, T, E) of x (B, T, D), turned to their positions."""
-        q, k, v = (split_heads(part, self.num_heads) for part in self.qkv_proj(x).chunk(3, dim=-1))
-        if rotation is not None:
-            q, k = rotate(q, rotation), rotate(k, rotation)
-        return q, k, v
+    def step(self, x: Tensor, past: Past) -> Tensor:
+        """Attend from the newest position x (B, K, D) of K hypotheses of each sentence to what came before it."""
+        q, k, v = (part.unflatten(-1, (self.num_heads, -1)) for part in self.qkv_proj(x).chunk(3, dim=-1))
+        if past.rotation is not None:
+            q, k = rotate(q, past.rotation), rotate(k, past.rotation)
+        seen = past.cache.write(past.layer, past.position, k, v)
+        return self.out_proj(attend_cached(q, seen))  # type: ignore[no-any-return]
 
 
 class CrossAttention(nn.Module):
@@ -158,13 +167,14 @@ class CrossAttention(nn.Module):
         context = attend(q, k, v, memory_rows.mask, dropout=self.dropout if self.training else 0.0)
         return self.out_proj(rows.join(context))  # type: ignore[no-any-return]
 
-    def step(self, x: Tensor, memory_heads: KeysAndValues, mask: Tensor) -> Tensor:
-        """Attend from x (B, K, D) to `memory_heads` where mask (B, 1, 1, S) is True."""
-        k, v = memory_heads
-        context = attend(split_heads(self.q_proj(x), self.num_heads), k, v, mask)
-        return self.out_proj(join_heads(context))  # type: ignore[no-any-return]
+    def step(self, x: Tensor, memory_keys: Keys) -> Tensor:
+        """Attend from x (B, K, D) to the memory of the same sentence."""
+        q = self.q_proj(x).unflatten(-1, (self.num_heads, -1))
+        return self.out_proj(attend_cached(q, memory_keys))  # type: ignore[no-any-return]
 
-    def memory_heads(self, memory: Tensor) -> KeysAndValues:
-        """Keys and values (B, H, S, E) of memory (B, S, D)."""
-        k, v = self.kv_proj(memory).chunk(2, dim=-1)
-        return split_heads(k, self.num_heads), split_heads(v, self.num_heads)
+    def memory_keys(self, memory: Tensor, bias: Tensor | None) -> Keys:
+        """What `step` attends to, from memory (B, S, D); `bias` (B, 1, 1, S) hides its padding."""
+        k, v = self.kv_proj(memory).unflatten(-1, (2, self.num_heads, -1)).unbind(2)  # (B, S, H, E)
+        dtype, layout = product_dtype(k), torch.contiguous_format
+        keys, values = k.permute(0, 2, 3, 1), v.transpose(1, 2)
+        return Keys(keys.to(dtype, memory_format=layout), values.to(dtype, memory_format=layout), bias)

@@ -1,56 +1,91 @@
 """What a decoder remembers of the tokens so far, so that a step computes the newest one only.
 
-Axes: L layers, B sentences, K hypotheses of each, H heads, T_max positions there is room for, t positions
-filled, E width of a head.
+Axes: L layers, B sentences, K hypotheses of each, H heads, E width of a head, t positions filled, R entries there is
+room for. Entry t * K + k is what hypothesis k wrote at position t.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-_FIRST_ROOM = 16
+_FIRST_ROOM = 32
+
+HIDDEN = -1e9
+"""Added to the score of a key that may not be attended to: finite, so that a row without visible key has no NaN."""
+
+
+class Keys(NamedTuple):
+    """What the K queries of each sentence attend to."""
+
+    keys: Tensor
+    """(B, H, E, S)."""
+    values: Tensor
+    """(B, H, S, E)."""
+    bias: Tensor | None
+    """(B, 1, 1 or K, S), 0 for a visible key and HIDDEN for others; None when all are visible."""
 
 
 class DecoderCache:
-    """Self-attention keys and values of every layer, in one buffer (2, L, B, K, H, T_max, E) that doubles when full.
+    """Self-attention keys and values of every layer; each stays where it was written.
 
-    The buffer is made by the first `write`. `window` is the attention window: older positions stay in the
-    buffer but are not given out.
+    The hypotheses of a sentence form a tree: each sees the entries of its ancestors, which `bias` tells. To reorder
+    hypotheses is to reorder rows of the bias; keys and values are never copied for it. Buffers are made by the first
+    `write` and double when full. `window` is the attention window: older positions stay, but are not given out.
     """
 
     def __init__(self, num_layers: int, window: int | None = None) -> None:
         self.num_layers = num_layers
         self.window = window
-        self.buffer: Tensor | None = None
+        self.num_written = 0
+        self.buffer: Tensor | None = None  # keys and values (2, L, B, H, R, E)
+        self.bias: Tensor | None = None  # (B, 1, K, R)
 
-    def write(self, layer: int, position: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Store k, v (B, K, H, E) of `position`; returns the layer's keys and values that it sees, (B, K, H, t, E)."""
-        buffer = self._with_room_for(position, k)
-        buffer[0, layer, ..., position, :] = k
-        buffer[1, layer, ..., position, :] = v
-        first = 0 if self.window is None else max(0, position - self.window)
-        seen = buffer[:, layer, ..., first : position + 1, :]
-        return seen[0], seen[1]
+    def write(self, layer: int, position: int, k: Tensor, v: Tensor) -> Keys:
+        """Store k, v (B, K, H, E) of `position`, the positions coming in order; returns what the layer sees."""
+        num_hypotheses = k.shape[1]
+        start, end = position * num_hypotheses, (position + 1) * num_hypotheses
+        buffer, bias = self._with_room_for(end, k)
+        if end > self.num_written:
+            self.num_written = end
+            own = torch.eye(num_hypotheses, dtype=torch.bool, device=k.device)
+            bias[..., start:end] = torch.zeros_like(own, dtype=bias.dtype).masked_fill_(~own, HIDDEN)
+        buffer[0, layer, ..., start:end, :] = k.transpose(1, 2)
+        buffer[1, layer, ..., start:end, :] = v.transpose(1, 2)
+        first = 0 if self.window is None else max(0, position - self.window) * num_hypotheses
+        keys, values = buffer[:, layer, ..., first:end, :]
+        return Keys(keys.mT, values, None if num_hypotheses == 1 else bias[..., first:end])
 
     def reorder(self, parents: Tensor) -> None:
-        """Let hypothesis k of sentence b go on from parents[b, k]; parents (B, K') may change their number."""
-        if self.buffer is None or (self.buffer.shape[3] == 1 and parents.shape[1] == 1):
-            return  # nothing written, or each has one parent only
-        num_sentences, num_hypotheses = self.buffer.shape[2:4]
-        first = torch.arange(0, num_sentences * num_hypotheses, num_hypotheses, device=parents.device)
-        rows = (first.unsqueeze(-1) + parents).flatten()  # (B * K')
-        self.buffer = self.buffer.flatten(2, 3).index_select(2, rows).unflatten(2, tuple(parents.shape))
+        """Let hypothesis k of sentence b go on from parents[b, k] (B, K)."""
+        if self.bias is not None and parents.shape[1] > 1:
+            written = self.bias[..., : self.num_written]
+            written.copy_(written.gather(2, parents[:, None, :, None].expand_as(written)))
 
     def select(self, rows: Tensor) -> None:
-        """Keep the sentences `rows` (B',) only, in that order."""
-        if self.buffer is not None:
-            self.buffer = self.buffer.index_select(2, rows)
+        """Keep the sentences `rows` (B',) only, in that order; those that keep their place are not copied."""
+        if self.buffer is None or self.bias is None:
+            return
+        count, end = len(rows), self.num_written
+        moved = (rows != torch.arange(count, device=rows.device)).nonzero().squeeze(1)
+        if len(moved) > 0:
+            self.buffer[:, :, moved, :, :end] = self.buffer[:, :, rows[moved], :, :end]
+            self.bias[moved, ..., :end] = self.bias[rows[moved], ..., :end]
+        self.buffer, self.bias = self.buffer[:, :, :count], self.bias[:count]
 
-    def _with_room_for(self, position: int, like: Tensor) -> Tensor:
-        """The buffer, made or doubled where `position` does not fit, for keys (B, K, H, E) like these."""
-        if self.buffer is None:
-            room = max(_FIRST_ROOM, position + 1)
-            *rows, width = like.shape
-            self.buffer = like.new_empty(2, self.num_layers, *rows, room, width)
-        elif position >= self.buffer.shape[-2]:
+    def _with_room_for(self, end: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """The buffers, made or doubled where they have less than `end` entries, for keys (B, K, H, E) like these."""
+        batch, num_hypotheses, heads, width = like.shape
+        if self.buffer is None or self.bias is None:
+            room, dtype = max(_FIRST_ROOM * num_hypotheses, end), product_dtype(like)
+            self.buffer = like.new_empty(2, self.num_layers, batch, heads, room, width, dtype=dtype)
+            self.bias = like.new_full((batch, 1, num_hypotheses, room), HIDDEN, dtype=dtype)
+        elif end > self.bias.shape[-1]:
             self.buffer = torch.cat([self.buffer, torch.empty_like(self.buffer)], dim=-2)
-        return self.buffer
+            self.bias = torch.cat([self.bias, torch.full_like(self.bias, HIDDEN)], dim=-1)
+        return self.buffer, self.bias
+
+
+def product_dtype(x: Tensor) -> torch.dtype:
+    """The type in which decoding attends: float32 on the CPU, where bf16 products compile for each new length."""
+    return torch.float32 if x.device.type == "cpu" and x.dtype == torch.bfloat16 else x.dtype

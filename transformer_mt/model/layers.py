@@ -3,15 +3,14 @@ length, S source length, D d_model, F d_ff, H heads, E = D / H.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from transformer_mt.config.schema import ModelConfig
-from transformer_mt.model.attention import CrossAttention, KeysAndValues, SelfAttention, attend
-from transformer_mt.model.cache import DecoderCache
+from transformer_mt.model.attention import CrossAttention, Past, SelfAttention
+from transformer_mt.model.cache import Keys
 from transformer_mt.model.dropout import Dropout
 from transformer_mt.model.linear import Linear
 from transformer_mt.model.positions import Rotation
@@ -80,15 +79,6 @@ class _Layer(nn.Module):
         return norm(self.dropout.add(x, block(x)))  # type: ignore[no-any-return]
 
 
-class Past(NamedTuple):
-    """Where one decoder layer is in cached decoding."""
-
-    cache: DecoderCache
-    layer: int
-    position: int
-    rotation: Rotation | None
-
-
 class EncoderLayer(_Layer):
     """Self-attention, then feed-forward."""
 
@@ -127,20 +117,11 @@ class DecoderLayer(_Layer):
         x = self.residual(x, self.cross_attention_norm, lambda y: self.cross_attention(y, rows, memory, memory_rows))
         return self.residual(x, self.feed_forward_norm, self.feed_forward)
 
-    def step(self, x: Tensor, past: Past, cross_heads: KeysAndValues, src_mask: Tensor) -> Tensor:
+    def step(self, x: Tensor, past: Past, memory_keys: Keys) -> Tensor:
         """Map the newest position x (B, K, D) of the K hypotheses of each sentence.
 
-        cross_heads, each (B, H, S, E), are `CrossAttention.memory_heads` of the sentences; src_mask is (B, 1, 1, S).
+        memory_keys are the `CrossAttention.memory_keys` of the sentences.
         """
-        x = self.residual(x, self.self_attention_norm, lambda y: self._attend_to_past(y, past))
-        x = self.residual(x, self.cross_attention_norm, lambda y: self.cross_attention.step(y, cross_heads, src_mask))
+        x = self.residual(x, self.self_attention_norm, lambda y: self.self_attention.step(y, past))
+        x = self.residual(x, self.cross_attention_norm, lambda y: self.cross_attention.step(y, memory_keys))
         return self.residual(x, self.feed_forward_norm, self.feed_forward)
-
-    def _attend_to_past(self, x: Tensor, past: Past) -> Tensor:
-        q, k, v = self.self_attention.heads(x.flatten(0, 1).unsqueeze(1), past.rotation)  # each (B * K, H, 1, E)
-        rows = x.shape[:2]
-        keys, values = past.cache.write(
-            past.layer, past.position, k.squeeze(2).unflatten(0, rows), v.squeeze(2).unflatten(0, rows)
-        )  # (B, K, H, t, E)
-        context = attend(q, keys.flatten(0, 1), values.flatten(0, 1))  # (B * K, H, 1, E)
-        return self.self_attention.out_proj(context.reshape(x.shape))  # type: ignore[no-any-return]

@@ -41,6 +41,28 @@ class Linear(nn.Linear):
         return F.relu(mapped) if relu else mapped
 
 
+class PackedLinear(nn.Module):
+    """A `Linear` for decoding: its weights in the type that is computed in, laid out as the processor wants them."""
+
+    def __init__(self, linear: Linear, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.weight = linear.weight.detach().to(dtype)
+        self.bias = None if linear.bias is None else linear.bias.detach().to(dtype)
+        self.is_fused = dtype == torch.bfloat16 and self.weight.device.type == "cpu" and _HAS_FUSED_MAP
+        if self.is_fused:
+            self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight, None)
+
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        """As `Linear` does; the result has the type of the weights."""
+        x = x.to(self.dtype)
+        if self.is_fused:
+            act = "relu" if relu else "none"
+            return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, act, [], "")  # type: ignore[no-any-return]
+        mapped = F.linear(x, self.weight, self.bias)
+        return F.relu(mapped) if relu else mapped
+
+
 class _FusedMap(torch.autograd.Function):
     """relu(x w^T + b) in bf16 on the CPU, in one pass over the result where `F.linear` and `F.relu` take three.
 

@@ -9,16 +9,20 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from transformer_mt.config.schema import ModelConfig
-from transformer_mt.model.attention import KeysAndValues, window_mask
-from transformer_mt.model.cache import DecoderCache
+from transformer_mt.model.attention import Past, window_mask
+from transformer_mt.model.cache import HIDDEN, DecoderCache, Keys, product_dtype
 from transformer_mt.model.dropout import Dropout
-from transformer_mt.model.layers import DecoderLayer, EncoderLayer, Past, build_norm
+from transformer_mt.model.layers import DecoderLayer, EncoderLayer, build_norm
 from transformer_mt.model.linear import Linear, autocast_dtype
 from transformer_mt.model.positions import LearnedPositions, NoPositions, Rotation, SinusoidalPositions, rotation
 from transformer_mt.model.rows import Rows
+
+_SHORTEST_MEMORY = 16
+"""Shorter sources are filled up for decoding: PyTorch's softmax of fewer numbers takes four times as long on CPUs."""
 
 
 class Embedding(nn.Module):
@@ -34,13 +38,15 @@ class Embedding(nn.Module):
         elif config.positions == "learned":
             self.positions = LearnedPositions(config.max_positions, config.d_model)
         self.dropout = Dropout(config.embedding_dropout)
+        self.dtype: torch.dtype | None = None
+        """Type of the result, where it is not that of the matrix."""
 
     def forward(self, ids: Tensor, positions: Tensor, length: int) -> Tensor:
         """Embed ids (...) at their positions (or one for all), which are all below `length`, as (..., D)."""
         x = self.positions(self.tokens(ids) * self.scale, positions, length)
         if autocast_dtype(x.device.type) == torch.bfloat16:
             x = x.bfloat16()  # here once, so that no block converts its input, output and residual
-        return self.dropout(x)  # type: ignore[no-any-return]
+        return self.dropout(x if self.dtype is None else x.to(self.dtype))  # type: ignore[no-any-return]
 
 
 class Stack(nn.Module):
@@ -104,8 +110,7 @@ class Transformer(nn.Module):
         return self._decode(tgt_rows.take(tgt_in, self.pad_id), tgt_rows, memory, src_rows)
 
     def _rows(self, real: Tensor) -> Rows:
-        weight = self.tgt_embedding.tokens.weight
-        return Rows(real, weight.dtype, weight.device)
+        return Rows(real, self.output_proj.weight.dtype, self.tgt_embedding.tokens.weight.device)
 
     def _encode(self, tokens: Tensor, rows: Rows) -> Tensor:
         mask = rows.mask
@@ -132,26 +137,29 @@ class Transformer(nn.Module):
         """Logits (..., V) of hidden states (..., D)."""
         return self.output_proj(hidden)  # type: ignore[no-any-return]
 
-    def decoder_memory(self, memory: Tensor) -> list[KeysAndValues]:
-        """Each decoder layer's cross-attention keys and values (B, H, S, E) of memory (B, S, D)."""
-        return [layer.cross_attention.memory_heads(memory) for layer in self._decoder_layers()]
+    def decoder_memory(self, memory: Tensor, src_mask: Tensor) -> list[Keys]:
+        """What each decoder layer's cross-attention sees of memory (B, S, D) where src_mask (B, 1, 1, S) is True."""
+        missing = max(0, _SHORTEST_MEMORY - memory.shape[1])
+        memory, src_mask = F.pad(memory, (0, 0, 0, missing)), F.pad(src_mask, (0, missing))
+        bias = None
+        if not src_mask.all():
+            bias = torch.zeros_like(src_mask, dtype=product_dtype(memory)).masked_fill_(~src_mask, HIDDEN)
+        return [layer.cross_attention.memory_keys(memory, bias) for layer in self._decoder_layers()]
 
     def new_cache(self) -> DecoderCache:
         """An empty cache for `step`."""
         return DecoderCache(self.config.num_decoder_layers, self.config.attention_window)
 
-    def step(
-        self, tokens: Tensor, position: int, cache: DecoderCache, cross_kv: Sequence[KeysAndValues], src_mask: Tensor
-    ) -> Tensor:
+    def step(self, tokens: Tensor, position: int, cache: DecoderCache, memory_keys: Sequence[Keys]) -> Tensor:
         """Hidden states (B, K, D) of the tokens (B, K) at `position` of the K hypotheses of each sentence.
 
-        Equals the last position of `decode` on the whole hypotheses. The cache holds what earlier steps
-        wrote; cross_kv is `decoder_memory` and src_mask (B, 1, 1, S) `source_mask` of the B sentences.
+        Equals the last position of `decode` on the whole hypotheses. The cache holds what earlier steps wrote;
+        memory_keys are the `decoder_memory` of the B sentences.
         """
         x = self.tgt_embedding(tokens, torch.tensor(position, device=tokens.device), position + 1)  # (B, K, D)
         turn = self._rotation(position, position + 1, tokens.device)
-        for index, (layer, heads) in enumerate(zip(self._decoder_layers(), cross_kv, strict=True)):
-            x = layer.step(x, Past(cache, index, position, turn), heads, src_mask)
+        for index, (layer, keys) in enumerate(zip(self._decoder_layers(), memory_keys, strict=True)):
+            x = layer.step(x, Past(cache, index, position, turn), keys)
         return self.decoder.norm(x)  # type: ignore[no-any-return]
 
     @property

@@ -1,0 +1,75 @@
+"""A model packed for decoding computes what the model computes, and leaves it as it was."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from transformer_mt.decoding.step import ModelStep
+from transformer_mt.device import side_by_side
+from transformer_mt.model.linear import Linear, PackedLinear
+from transformer_mt.model.packing import packed
+from transformer_mt.model.transformer import Transformer
+
+MakeModel = Callable[..., Transformer]
+
+SRC = torch.tensor([[5, 6, 7, 8, 9, 3], [7, 5, 3, 0, 0, 0]])
+TOKENS = torch.tensor([[2, 2, 2], [2, 2, 2]])
+
+
+def first_log_probs(model: Transformer) -> torch.Tensor:
+    with torch.inference_mode():
+        step = ModelStep(model, SRC)
+        step.step(TOKENS)
+        return step.log_probs(slice(None))
+
+
+@pytest.mark.parametrize("positions", ["sinusoidal", "rotary"])
+@pytest.mark.parametrize("norm_order", ["pre", "post"])
+@pytest.mark.parametrize("activation", ["relu", "swiglu"])
+def test_in_bf16_it_computes_the_same_to_its_precision(
+    make_model: MakeModel, positions: str, norm_order: str, activation: str
+) -> None:
+    model = make_model(positions=positions, norm_order=norm_order, activation=activation).eval()
+    wide, narrow = first_log_probs(model), first_log_probs(packed(model, "bf16"))
+    assert narrow.dtype == torch.float32
+    assert (narrow - wide).abs().max() < 0.1
+    assert (narrow - wide).abs().max() > 0  # it was computed in bf16 indeed
+
+
+def test_packing_shares_the_vectors_and_changes_nothing_of_the_model(make_model: MakeModel) -> None:
+    model = make_model()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    ready = packed(model, "bf16")
+    assert ready.src_embedding.tokens.weight is model.src_embedding.tokens.weight
+    assert not any(isinstance(module, Linear) for module in ready.modules())
+    assert not any(isinstance(module, PackedLinear) for module in model.modules())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert packed(model, "fp32") is model
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_packed_map_is_the_plain_one_on_rounded_weights(bias: bool, relu: bool) -> None:
+    torch.manual_seed(1)
+    linear, x = Linear(48, 80, bias=bias), torch.randn(5, 3, 48).bfloat16()
+    rounded = torch.nn.Linear(48, 80, bias=bias)
+    rounded.load_state_dict({name: tensor.bfloat16().float() for name, tensor in linear.state_dict().items()})
+    expected = rounded(x.float())
+    expected = expected.relu() if relu else expected
+    torch.testing.assert_close(PackedLinear(linear, torch.bfloat16)(x, relu).float(), expected, atol=0.02, rtol=0.01)
+
+
+def test_tasks_side_by_side_come_back_in_order_and_leave_the_threads_as_they_were() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with side_by_side(torch.device("cpu"), 9) as run:
+            results = list(run(lambda number: (number, torch.get_num_threads()), range(9)))
+        assert results == [(number, 1) for number in range(9)]
+        assert torch.get_num_threads() == 2
+        with pytest.raises(ZeroDivisionError), side_by_side(torch.device("cpu"), 2) as run:
+            list(run(lambda number: 1 // number, [0, 1]))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
