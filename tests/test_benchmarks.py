@@ -73,3 +73,22 @@ def test_preparing_and_ordering_are_measured_beside_sentencepiece_and_a_sort() -
     assert row["kept"] == 6000 and row["ratio"] == pytest.approx(row["seconds"] / row["sentencepiece_seconds"], rel=0.1)
     row = json.loads(measured("data", "order", "--pairs", 200_000, "--json")[-1])
     assert row["batches"] > 1000 and row["sort_seconds"] > 0
+
+
+def test_decoding_beside_ctranslate2_gives_the_same_lines_and_counts_them(tiny_run: Path) -> None:
+    """In float32 and greedily; with a beam CTranslate2 stops sooner, and some of its lines score less."""
+    folder = tiny_run.parent
+    words = ("decode", "--bundle", tiny_run, "--src", folder / "val.en", "--ref", folder / "val.fr")
+    words = (*words, "--threads", 1, "--beam", 1)
+    engines = "ours:fp32:512,ctranslate2:float32:16"
+    *rows, ratios = map(json.loads, measured(*words, "--json", "--no-wait", "--against", "--engines", engines))
+    assert [row["toolkit"] for row in rows] == ["transformer_mt", "ctranslate2"] * 2
+    num_lines = len((folder / "val.en").read_text().splitlines())
+    for row in rows:
+        assert row["sent_s"] == pytest.approx(num_lines / row["seconds"], rel=0.3)
+        assert 0 < row["p50_ms"] <= row["p95_ms"]
+        assert row["bleu"] == rows[0]["bleu"] > 80
+    assert ratios["same_lines"] == 1.0
+    assert ratios["sent_s"] == pytest.approx(
+        (rows[0]["sent_s"] + rows[2]["sent_s"]) / (rows[1]["sent_s"] + rows[3]["sent_s"]), abs=0.02
+    )

@@ -11,6 +11,7 @@ keep_memory()
 
 import curves  # noqa: E402  (torch comes with these)
 import data  # noqa: E402
+import decode  # noqa: E402
 import train  # noqa: E402
 
 EXAMPLES = """\
@@ -19,6 +20,8 @@ examples:
   scripts/benchmark train --size small --precision fp32 --work W --peers DIR     ours and others by turns
   scripts/benchmark train --size small --work W --profile                        where a step's time goes
   scripts/benchmark train --size big --device cuda --tokens 16384 --json         on a card
+  scripts/benchmark decode --bundle RUN --src TEXT --ref TEXT --beam 5 --json
+  scripts/benchmark decode --bundle RUN --src TEXT --against                     ours and CTranslate2 by turns
   scripts/benchmark data prepare --pairs 1000000 --json
   scripts/benchmark curves runs/bf16 runs/fp32 -o precision.png
 """
@@ -35,6 +38,7 @@ def main() -> None:
     measurements = parser.add_subparsers(title="measurements", metavar="WHAT", required=True)
     train.add_parser(measurements)
     data.add_parser(measurements)
+    decode.add_parser(measurements)
     curves.add_parser(measurements)
     args = parser.parse_args()
     args.run(args)

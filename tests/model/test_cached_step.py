@@ -1,5 +1,6 @@
 """The cached step equals the whole decoder at every position, whatever was done to the cache."""
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -76,22 +77,27 @@ def test_steps_after_reorder_and_select_equal_the_whole_decoder(
         torch.testing.assert_close(hidden, full_decode(model, src, prefixes)[:, :, t], atol=1e-5, rtol=1e-5)
 
 
-def test_a_hypothesis_sees_its_ancestors_and_nothing_else() -> None:
+@pytest.mark.parametrize("num_parents", [1, 2, K])
+def test_a_hypothesis_sees_what_its_ancestors_wrote_and_nothing_else(num_parents: int) -> None:
+    """Also when branches have died and been left out, which happens the sooner the fewer go on."""
     torch.manual_seed(1)
     cache = DecoderCache(num_layers=2)
     ancestry = torch.zeros(B, K, 0, dtype=torch.long)  # which hypothesis wrote each position of mine
     written = torch.randn(70, 2, B, K, 2, 4)  # position, keys or values, B, K, H, E
     for t in range(70):
+        ancestry = torch.cat([ancestry, torch.arange(K).expand(B, K).unsqueeze(-1)], dim=-1)
         for layer in range(2):
             seen = cache.write(layer, t, written[t, 0] + layer, written[t, 1] + layer)
-            assert torch.equal(seen.keys, written[: t + 1, 0].permute(1, 3, 4, 0, 2).flatten(3) + layer)
-            assert torch.equal(seen.values, written[: t + 1, 1].permute(1, 3, 0, 2, 4).flatten(2, 3) + layer)
-        ancestry = torch.cat([ancestry, torch.arange(K).expand(B, K).unsqueeze(-1)], dim=-1)
-        visible = (seen.bias == 0).view(B, K, t + 1, K)
-        assert torch.equal(visible, torch.nn.functional.one_hot(ancestry, K).bool())
-        parents = torch.randint(0, K, (B, K))
+            assert seen.bias is not None
+            for b, k in itertools.product(range(B), range(K)):
+                expected = written[torch.arange(t + 1), :, b, ancestry[b, k]] + layer  # (t + 1, 2, H, E)
+                visible = seen.bias[b, 0, k] == 0
+                assert torch.equal(seen.keys[b, :, :, visible], expected[:, 0].permute(1, 2, 0))
+                assert torch.equal(seen.values[b, :, visible], expected[:, 1].transpose(0, 1))
+        parents = torch.randint(0, num_parents, (B, K))
         cache.reorder(parents)
         ancestry = ancestry.gather(1, parents.unsqueeze(-1).expand_as(ancestry))
+    assert cache.num_written < 100  # of 70 * K that were written
 
 
 def test_unused_cache_may_be_reordered_and_selected() -> None:

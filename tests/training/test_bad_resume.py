@@ -103,8 +103,8 @@ def test_row_46_an_interrupted_preparation_leaves_nothing_half_written(
         if phase == "tokenizer":
             target, name = "transformer_mt.data.tokenizer", "escape"
         else:
-            target, name = "transformer_mt.data.encoding.PairEncoder", "_encode"
-        before = PairEncoder._encode if phase == "preparing" else str
+            target, name = "transformer_mt.data.encoding.PairEncoder", "_block"
+        before = PairEncoder._block if phase == "preparing" else str
 
         def interrupt(*args: object) -> object:
             os.kill(os.getpid(), number)

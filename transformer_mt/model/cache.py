@@ -1,7 +1,7 @@
 """What a decoder remembers of the tokens so far, so that a step computes the newest one only.
 
 Axes: L layers, B sentences, K hypotheses of each, H heads, E width of a head, t positions filled, R entries there is
-room for. Entry t * K + k is what hypothesis k wrote at position t.
+room for. K entries are written at each position, one by each hypothesis.
 """
 
 from typing import NamedTuple
@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 _FIRST_ROOM = 32
+_ROUND, _WORTH_LEAVING = 8, 0.7
+"""Dead branches are looked for when so many positions are new, and left out where so small a share is alive."""
 
 HIDDEN = -1e9
 """Added to the score of a key that may not be attended to: finite, so that a row without visible key has no NaN."""
@@ -30,8 +32,9 @@ class DecoderCache:
     """Self-attention keys and values of every layer; each stays where it was written.
 
     The hypotheses of a sentence form a tree: each sees the entries of its ancestors, which `bias` tells. To reorder
-    hypotheses is to reorder rows of the bias; keys and values are never copied for it. Buffers are made by the first
-    `write` and double when full. `window` is the attention window: older positions stay, but are not given out.
+    hypotheses is to reorder rows of the bias; keys and values are not copied for it. Now and then the entries that
+    are nobody's any more are left out. Buffers are made by the first `write` and double when full. `window` is the
+    attention window: older positions stay, but are not given out.
     """
 
     def __init__(self, num_layers: int, window: int | None = None) -> None:
@@ -42,12 +45,13 @@ class DecoderCache:
         self.bias: Tensor | None = None  # (B, 1, K, R)
 
     def write(self, layer: int, position: int, k: Tensor, v: Tensor) -> Keys:
-        """Store k, v (B, K, H, E) of `position`, the positions coming in order; returns what the layer sees."""
+        """Store k, v (B, K, H, E) of `position`, positions and layers coming in order; returns what the layer sees."""
         num_hypotheses = k.shape[1]
-        start, end = position * num_hypotheses, (position + 1) * num_hypotheses
+        if layer == 0:
+            self.num_written += num_hypotheses
+        start, end = self.num_written - num_hypotheses, self.num_written
         buffer, bias = self._with_room_for(end, k)
-        if end > self.num_written:
-            self.num_written = end
+        if layer == 0:
             own = torch.eye(num_hypotheses, dtype=torch.bool, device=k.device)
             bias[..., start:end] = torch.zeros_like(own, dtype=bias.dtype).masked_fill_(~own, HIDDEN)
         buffer[0, layer, ..., start:end, :] = k.transpose(1, 2)
@@ -58,9 +62,27 @@ class DecoderCache:
 
     def reorder(self, parents: Tensor) -> None:
         """Let hypothesis k of sentence b go on from parents[b, k] (B, K)."""
-        if self.bias is not None and parents.shape[1] > 1:
-            written = self.bias[..., : self.num_written]
-            written.copy_(written.gather(2, parents[:, None, :, None].expand_as(written)))
+        num_hypotheses = parents.shape[1]
+        if self.bias is None or num_hypotheses == 1:
+            return
+        written = self.bias[..., : self.num_written]
+        written.copy_(written.gather(2, parents[:, None, :, None].expand_as(written)))
+        if self.window is None and self.num_written % (_ROUND * num_hypotheses) < num_hypotheses:
+            self._leave_out_dead_branches()
+
+    def _leave_out_dead_branches(self) -> None:
+        """Keep the entries that some hypothesis sees; where sentences differ in their number, hidden ones fill up."""
+        assert self.buffer is not None and self.bias is not None
+        is_seen = (self.bias[..., : self.num_written] == 0).any(dim=2).squeeze(1)  # (B, entries)
+        count = int(is_seen.sum(dim=1).max())
+        if count > _WORTH_LEAVING * self.num_written:
+            return
+        entries = is_seen.byte().argsort(dim=1, descending=True, stable=True)[:, :count]
+        heads = self.buffer.view(2 * self.num_layers, -1, *self.buffer.shape[-2:])  # (2 L, B * H, R, E)
+        place = entries.repeat_interleave(self.buffer.shape[3], dim=0)  # (B * H, count)
+        heads[:, :, :count] = heads[:, torch.arange(len(place), device=place.device).unsqueeze(1), place]
+        self.bias[:, 0, :, :count] = self.bias[:, 0].gather(2, entries.unsqueeze(1).expand(-1, self.bias.shape[2], -1))
+        self.num_written = count
 
     def select(self, rows: Tensor) -> None:
         """Keep the sentences `rows` (B',) only, in that order; those that keep their place are not copied."""

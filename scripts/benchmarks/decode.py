@@ -1,0 +1,210 @@
+"""Decoding speed: sentences a second from text to text, and milliseconds for one sentence at a time.
+
+An engine is NAME:PRECISION:BATCH. `ours` takes its batch in source tokens (precision bf16, fp32), `ctranslate2` in
+sentences (float32, int8); both decode the weights of the same bundle with the same pieces. Each engine is measured in
+processes of its own, by turns.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from machine import OtherLoad, peak_rss_mb, wait_for_quiet
+
+from transformer_mt.bundle import Bundle, load_bundle
+from transformer_mt.decoding.translator import Translator
+from transformer_mt.device import set_threads
+from transformer_mt.evaluation.scores import corpus_bleu
+
+Translate = Callable[[Sequence[str]], list[str]]
+
+ENGINES = "ours:bf16:2048,ctranslate2:int8:32,ctranslate2:int8:64,ctranslate2:float32:32"
+NUM_ALONE = 100
+"""Sentences that are translated one at a time."""
+LONGEST = 250
+"""Pieces at which CTranslate2 ends a translation; its limit does not depend on the source."""
+
+
+def add_parser(measurements: Any) -> None:
+    """Add the measurement to the parser."""
+    parser = measurements.add_parser(
+        "decode", help="decoding speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bundle", type=Path, required=True, help="bundle, or run directory that holds one")
+    parser.add_argument("--src", type=Path, required=True, help="text to translate")
+    parser.add_argument("--ref", type=Path, help="its translation, for BLEU")
+    parser.add_argument("--beam", type=int, default=5, help="beam size (default: %(default)s)")
+    parser.add_argument("--precision", default="bf16", help="of ours, alone (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="print lines of JSON and nothing else")
+    parser.add_argument("--no-wait", action="store_true", help="do not wait until the machine is idle")
+    parser.add_argument("--against", action="store_true", help="measure several engines by turns, and their ratios")
+    parser.add_argument("--engines", default=ENGINES, help="with --against (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="measurements of each (default: %(default)s)")
+    parser.add_argument("--engine", help=argparse.SUPPRESS)
+    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure, or compare."""
+    if args.against:
+        compare(args)
+        return
+    if not args.no_wait:
+        wait_for_quiet()
+    show(measure(args), args.json)
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """One measurement in this process."""
+    name, precision, batch = (args.engine or f"ours:{args.precision}:2048").split(":")
+    lines = args.src.read_text(encoding="utf-8").split("\n")[:-1]
+    bundle = load_bundle(args.bundle)
+    many, alone = (ours if name == "ours" else ctranslate2)(args, bundle, precision, int(batch))
+    many(lines[: len(lines) // 4])  # what is made once, for shapes that come again
+    load, started = OtherLoad(), time.perf_counter()
+    texts = many(lines)
+    seconds, other = time.perf_counter() - started, load.share()
+    alone(lines[:5])
+    waits = [seconds_of(alone, [line]) * 1e3 for line in lines[:NUM_ALONE]]
+    if args.output:
+        args.output.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    tgt_tokens = sum(len(ids) + 1 for ids in bundle.tokenizers.tgt.encode(texts))
+    src_tokens = sum(len(ids) for ids in bundle.tokenizers.src.encode(lines))
+    return {
+        "toolkit": "transformer_mt" if name == "ours" else name,
+        "task": "decode",
+        "beam": args.beam,
+        "compute": precision,
+        "batch": int(batch),
+        "sent_s": round(len(lines) / seconds, 1),
+        "tgt_tok_s": round(tgt_tokens / seconds),
+        "all_tok_s": round((src_tokens + tgt_tokens) / seconds),
+        "p50_ms": round(statistics.median(waits), 1),
+        "p95_ms": round(statistics.quantiles(waits, n=20)[-1], 1),
+        "peak_rss_mb": peak_rss_mb(),
+        "seconds": round(seconds, 2),
+        "mean_len": round(tgt_tokens / len(lines), 1),
+        "bleu": bleu(texts, args.ref),
+        "threads": args.threads,
+        "other_cpu": other,
+    }
+
+
+def ours(args: argparse.Namespace, bundle: Bundle, precision: str, batch: int) -> tuple[Translate, Translate]:
+    """This project's translator, for many sentences and for one."""
+    set_threads(args.threads)
+    settings = replace(bundle.config.decoding, beam_size=args.beam, precision=precision, batch_tokens=batch)
+    translator = Translator(bundle.model, bundle.tokenizers, settings, bundle.facts["max_source_pieces"])
+    return translator.translate, translator.translate
+
+
+def ctranslate2(args: argparse.Namespace, bundle: Bundle, precision: str, batch: int) -> tuple[Translate, Translate]:
+    """CTranslate2's: a thread for each of several batches, or all threads for one sentence."""
+    from ctranslate2 import Translator as Engine
+
+    src, tgt = bundle.tokenizers.src, bundle.tokenizers.tgt
+    names = {piece: number for number, piece in enumerate(tgt.pieces(range(tgt.vocab_size)))}
+
+    def translate_with(engine: Engine, lines: Sequence[str]) -> list[str]:
+        rows = [src.pieces(ids) for ids in src.encode(lines)]
+        results = engine.translate_batch(
+            rows,
+            beam_size=args.beam,
+            max_batch_size=batch,
+            max_decoding_length=LONGEST,
+            length_penalty=bundle.config.decoding.length_penalty,
+        )
+        return tgt.decode([[names[piece] for piece in result.hypotheses[0]] for result in results])
+
+    several = Engine(str(args.model), compute_type=precision, inter_threads=args.threads, intra_threads=1)
+    one = Engine(str(args.model), compute_type=precision, inter_threads=1, intra_threads=args.threads)
+    return lambda lines: translate_with(several, lines), lambda lines: translate_with(one, lines)
+
+
+def seconds_of(translate: Translate, lines: Sequence[str]) -> float:
+    """How long `translate` takes for these lines."""
+    started = time.perf_counter()
+    translate(lines)
+    return time.perf_counter() - started
+
+
+def bleu(texts: Sequence[str], reference: Path | None) -> float | None:
+    """BLEU of the texts, where there is a reference."""
+    if reference is None:
+        return None
+    references = reference.read_text(encoding="utf-8").split("\n")[:-1]
+    return round(corpus_bleu(texts, [[line] for line in references]).score, 2)
+
+
+def show(row: dict[str, Any], as_json: bool) -> None:
+    """Print one measurement."""
+    if as_json:
+        print(json.dumps(row), flush=True)
+    else:
+        print(
+            f"{row['toolkit']:16s} {row['compute']:8s} beam {row['beam']}  batch {row['batch']:5d}  "
+            f"{row['sent_s']:7.1f} sentences/s  one alone {row['p50_ms']} ms, 95 % within {row['p95_ms']} ms  "
+            f"{row['peak_rss_mb']:5,} MB  BLEU {row['bleu']}  other load {row['other_cpu']:.1%}",
+            flush=True,
+        )
+
+
+def compare(args: argparse.Namespace) -> None:
+    """The engines by turns; then ours against the others: medians of their speed, waits and memory."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
+        for _ in range(args.rounds):
+            for engine in args.engines.split(","):
+                row = measured_apart(engine, args, folder)
+                rows.setdefault(engine, []).append(row)
+                show(row, args.json)
+        texts = {engine: output_of(engine, folder).read_text(encoding="utf-8").split("\n")[:-1] for engine in rows}
+    keys = ("sent_s", "p50_ms", "p95_ms", "peak_rss_mb")
+    medians = {
+        name: {key: statistics.median(row[key] for row in found) for key in keys} for name, found in rows.items()
+    }
+    for name in (name for name in medians if name.startswith("ours")):
+        for other in (other for other in medians if not other.startswith("ours")):
+            ratios = {key: round(medians[name][key] / medians[other][key], 2) for key in keys}
+            same = sum(map(str.__eq__, texts[name], texts[other])) / len(texts[name])
+            print(json.dumps({"engine": name, "against": other, **ratios, "same_lines": round(same, 4)}), flush=True)
+
+
+def measured_apart(engine: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """One measurement in a process of its own."""
+    words: list[object] = ["decode", "--json", "--engine", engine, "--output", output_of(engine, folder)]
+    for name in ("bundle", "src", "ref", "beam", "threads"):
+        if getattr(args, name) is not None:
+            words += [f"--{name}", getattr(args, name)]
+    if args.no_wait:
+        words.append("--no-wait")
+    here, environment = Path(__file__).parent, dict(os.environ)
+    name, precision, _ = engine.split(":")
+    if name == "ctranslate2":
+        exported = folder / precision
+        environment["CT2_VERBOSE"] = "-1"
+        if not exported.exists():
+            export = [sys.executable, here / "ctranslate2_export.py", args.bundle, exported, precision]
+            subprocess.run([str(word) for word in export], env=environment, check=True)
+        words += ["--model", exported]
+    command = [str(word) for word in (sys.executable, here, *words)]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def output_of(engine: str, folder: Path) -> Path:
+    """Where the translations of an engine go."""
+    return folder / f"{engine.replace(':', '-')}.txt"
