@@ -120,10 +120,13 @@ def beam_search(model: StepFunction, max_lengths: Tensor, settings: SearchSettin
         model.step(live.tokens[..., -1])
         candidates = _candidates(model, live.scores, max_lengths == length, settings)
         live, ended, parents = advance(live, candidates, settings.eos_id)
-        ended = replace(ended, scores=ended.scores / length**settings.length_penalty)
-        finished = _keep_best(finished, ended, settings.eos_id)
-        done = _settled(live, finished, max_lengths, settings) & is_open
         model.reorder(parents)
+        if ended is not None:
+            normalised = ended.scores / length**settings.length_penalty
+            finished = _keep_best(finished, replace(ended, scores=normalised), settings.eos_id)
+        if finished.tokens.shape[-1] == 1:
+            continue  # nothing has ended so far
+        done = _settled(live, finished, max_lengths, settings) & is_open
         if done.any():
             for row in done.nonzero().flatten().tolist():
                 results[int(sentences[row])] = _read_out(finished, row, int(max_lengths[row]), settings)
@@ -163,10 +166,10 @@ class Candidates(NamedTuple):
     tokens: Tensor
 
 
-def advance(live: Beam, candidates: Candidates, eos_id: int) -> tuple[Beam, Beam, Tensor]:
+def advance(live: Beam, candidates: Candidates, eos_id: int) -> tuple[Beam, Beam | None, Tensor]:
     """Extend the K live hypotheses by one token, given their 2K best continuations.
 
-    Returns the K best that go on; the hypotheses that end here, which are those of the K best
+    Returns the K best that go on; the hypotheses that end here, if any do, which are those of the K best
     continuations whose token is eos; and each survivor's parent (B, K), by which the caller reorders its
     caches. Of 2K continuations at most K end, so K can always go on.
     """
@@ -174,8 +177,9 @@ def advance(live: Beam, candidates: Candidates, eos_id: int) -> tuple[Beam, Beam
     scores, parents, token = candidates
     tokens = torch.cat([live.select(parents).tokens, token.unsqueeze(-1)], dim=-1)  # (B, 2K, t + 1)
     is_end = token == eos_id
-    best = Beam(tokens, scores.masked_fill(~is_end, -torch.inf))
-    ended = Beam(best.tokens[:, :beam_size], best.scores[:, :beam_size])
+    ended = None
+    if (ends_now := is_end[:, :beam_size]).any():
+        ended = Beam(tokens[:, :beam_size], scores[:, :beam_size].masked_fill(~ends_now, -torch.inf))
     survivors = scores.masked_fill(is_end, -torch.inf).topk(beam_size).indices  # (B, K)
     going = Beam(tokens, scores.masked_fill(is_end, -torch.inf)).select(survivors)
     return going, ended, parents.gather(1, survivors)
@@ -190,7 +194,7 @@ def _candidates(model: StepFunction, scores: Tensor, at_limit: Tensor, settings:
         if is_limited:
             log_probs = _only_eos_at(at_limit[part], log_probs, settings.eos_id)
         found.append(best_continuations(scores[part], log_probs, 2 * settings.beam_size))
-    return Candidates(*map(torch.cat, zip(*found, strict=True)))
+    return found[0] if len(found) == 1 else Candidates(*map(torch.cat, zip(*found, strict=True)))
 
 
 def _parts(scores: Tensor) -> list[slice]:
