@@ -94,7 +94,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "p50_ms": round(statistics.median(waits), 1),
         "p95_ms": round(statistics.quantiles(waits, n=20)[-1], 1),
         "peak_rss_mb": peak_rss_mb(),
-        "seconds": round(seconds, 2),
+        "seconds": round(seconds, 4),
         "mean_len": round(tgt_tokens / len(lines), 1),
         "bleu": bleu(texts, args.ref),
         "threads": args.threads,

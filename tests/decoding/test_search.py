@@ -129,6 +129,13 @@ def test_rows_that_go_on_keep_their_place_or_fill_one_that_is_free() -> None:
         assert all(row in (place, *range(len(rows), 30)) for place, row in enumerate(rows.tolist()))
 
 
+def test_sizes_of_batches_recur_and_lose_less_than_a_third() -> None:
+    sizes = {search.recurring_size(number) for number in range(1, 1000)}
+    assert len([size for size in sizes if size > 8]) == 12
+    assert all(2 / 3 * number <= search.recurring_size(number) <= number for number in range(32, 1000))
+    assert [search.recurring_size(number) for number in range(1, 10)] == [*range(1, 9), 8]
+
+
 @pytest.mark.parametrize("beam_size", [2, 3, 5])
 def test_the_best_is_the_same_for_every_n_best(beam_size: int) -> None:
     sentences = list(range(30))

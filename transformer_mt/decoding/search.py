@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SENTENCE_BLOCK = 8
-"""Batches have a multiple of so many sentences, for kernels are made for a shape."""
 _BLOCK = 64
 """Numbers whose maximum is taken together in `best_continuations`."""
 _ROWS_IN_CACHE = 64
@@ -138,6 +136,19 @@ def beam_search(model: StepFunction, max_lengths: Tensor, settings: SearchSettin
     return results
 
 
+def recurring_size(num_sentences: int) -> int:
+    """The largest size of a batch, at most `num_sentences`, that comes up often.
+
+    There are two sizes between a power of two and the next, and multiples of 8 below 32: fast products are made
+    for a number of rows, which takes longer than many of them.
+    """
+    return num_sentences - num_sentences % _step_between_sizes(num_sentences) if num_sentences > 8 else num_sentences
+
+
+def _step_between_sizes(num_sentences: int) -> int:
+    return max(8, 1 << num_sentences.bit_length() >> 2)
+
+
 def _those_to_go_on(is_open: Tensor) -> Tensor | None:
     """The rows to be searched further, when they are so few that it pays to leave the others out.
 
@@ -146,7 +157,8 @@ def _those_to_go_on(is_open: Tensor) -> Tensor | None:
     num_open = int(is_open.sum())
     if num_open == 0:
         return is_open.nonzero().squeeze(1)
-    count = num_open + -num_open % SENTENCE_BLOCK
+    step = _step_between_sizes(num_open - 1)
+    count = num_open + -num_open % step
     if count >= len(is_open):
         return None
     rows = torch.arange(count, device=is_open.device)

@@ -15,7 +15,7 @@ from transformer_mt.config.schema import DecodingConfig
 from transformer_mt.data.batching import pad_rows
 from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID
-from transformer_mt.decoding.search import SENTENCE_BLOCK, Hypothesis, Sampling, SearchSettings, beam_search, sample
+from transformer_mt.decoding.search import Hypothesis, Sampling, SearchSettings, beam_search, recurring_size, sample
 from transformer_mt.decoding.segments import segments
 from transformer_mt.decoding.step import ModelStep
 from transformer_mt.device import has_fast_bf16, resolve_device, resolve_precision, set_threads, side_by_side
@@ -24,6 +24,8 @@ from transformer_mt.model.transformer import Transformer
 
 WINDOW = 2048
 """Lines that are read ahead and sorted by length; bounds memory when a file streams through."""
+MOST_HYPOTHESES = 640
+"""Of all sentences of a batch on the CPU: more are not faster, and each remembers its past."""
 LINE_BREAKS = re.compile("[\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]+")
 """What some programs take for the end of a line; none of it may occur in an output line."""
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -125,7 +127,9 @@ class Translator:
             return self._search_batch([rows[i] for i in batch], [keys[i] for i in batch], n_best, sampling)
 
         found: list[list[Hypothesis]] = [[] for _ in rows]
-        batches = list(_length_batches([len(row) for row in rows], self.settings.batch_tokens))
+        num_hypotheses = n_best if sampling else self.settings.beam_size
+        most_sentences = max(1, MOST_HYPOTHESES // num_hypotheses) if self.device.type == "cpu" else len(rows)
+        batches = list(_length_batches([len(row) for row in rows], self.settings.batch_tokens, most_sentences))
         with side_by_side(self.device, len(batches)) as run:
             for batch, results in zip(batches, run(search, batches), strict=True):
                 for index, hypotheses in zip(batch, results, strict=True):
@@ -165,12 +169,11 @@ def _without_surrogates(line: str) -> str:
     return SURROGATE.sub("\ufffd", line)
 
 
-def _length_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+def _length_batches(lengths: Sequence[int], batch_tokens: int, most_sentences: int) -> Iterator[list[int]]:
     """Indices of the rows in batches of at most `batch_tokens` padded tokens, longest rows first."""
     order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable").tolist()
     while order:
-        size = max(1, batch_tokens // lengths[order[0]])
-        size -= size % SENTENCE_BLOCK if size > SENTENCE_BLOCK else 0
+        size = recurring_size(max(1, min(batch_tokens // lengths[order[0]], most_sentences)))
         yield order[:size]
         order = order[size:]
 

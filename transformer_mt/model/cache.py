@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_FIRST_ROOM = 32
+_FIRST_ROOM = 16
 _ROUND, _WORTH_LEAVING = 8, 0.7
 """Dead branches are looked for when so many positions are new, and left out where so small a share is alive."""
 
@@ -99,7 +99,7 @@ class DecoderCache:
         """The buffers, made or doubled where they have less than `end` entries, for keys (B, K, H, E) like these."""
         batch, num_hypotheses, heads, width = like.shape
         if self.buffer is None or self.bias is None:
-            room, dtype = max(_FIRST_ROOM * num_hypotheses, end), product_dtype(like)
+            room, dtype = max(_FIRST_ROOM * (num_hypotheses + 1), end), product_dtype(like)
             self.buffer = like.new_empty(2, self.num_layers, batch, heads, room, width, dtype=dtype)
             self.bias = like.new_full((batch, 1, num_hypotheses, room), HIDDEN, dtype=dtype)
         elif end > self.bias.shape[-1]:
