@@ -70,7 +70,7 @@ def set_threads(threads: int | None, local_size: int = 1) -> int:
 
 @contextmanager
 def side_by_side(device: torch.device, num_tasks: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """A `map` that runs `num_tasks` tasks at a time on the CPU, each on one thread of those that torch has.
+    """A `map` for `num_tasks` tasks that runs several at a time on the CPU, each on one of the threads torch has.
 
     Several small computations do not wait for each other, as the threads of one would after each operation.
     """

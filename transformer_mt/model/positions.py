@@ -73,10 +73,11 @@ class SinusoidalPositions(nn.Module):
 
     def forward(self, x: Tensor, positions: Tensor, length: int) -> Tensor:
         """Add to x (..., D) the encodings of its positions (...), all below `length`."""
-        if length > self.table.shape[0]:
-            table = sinusoids(torch.arange(2 * length, device=self.table.device), self.table.shape[1])
-            self.table = table.to(self.table.dtype)
-        return x + self.table[positions]
+        table = self.table  # which another thread may make anew meanwhile
+        if length > table.shape[0]:
+            table = sinusoids(torch.arange(2 * length, device=table.device), table.shape[1]).to(table.dtype)
+            self.table = table
+        return x + table[positions]
 
 
 class LearnedPositions(nn.Module):
