@@ -77,6 +77,7 @@ def test_preparing_and_ordering_are_measured_beside_sentencepiece_and_a_sort() -
 
 def test_decoding_beside_ctranslate2_gives_the_same_lines_and_counts_them(tiny_run: Path) -> None:
     """In float32 and greedily; with a beam CTranslate2 stops sooner, and some of its lines score less."""
+    pytest.importorskip("ctranslate2", reason="CTranslate2 is installed on Linux only")
     folder = tiny_run.parent
     words = ("decode", "--bundle", tiny_run, "--src", folder / "val.en", "--ref", folder / "val.fr")
     words = (*words, "--threads", 1, "--beam", 1)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from machine import OtherLoad, peak_rss_mb, wait_for_quiet
+from rows import row_of, show
 
 from transformer_mt.bundle import Bundle, load_bundle
 from transformer_mt.decoding.translator import Translator
@@ -47,7 +48,7 @@ def add_parser(measurements: Any) -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print lines of JSON and nothing else")
     parser.add_argument("--no-wait", action="store_true", help="do not wait until the machine is idle")
-    parser.add_argument("--against", action="store_true", help="measure several engines by turns, and their ratios")
+    parser.add_argument("--against", action="store_true", help="measure several engines by turns (needs ctranslate2)")
     parser.add_argument("--engines", default=ENGINES, help="with --against (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=2, help="measurements of each (default: %(default)s)")
     parser.add_argument("--engine", help=argparse.SUPPRESS)
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> None:
         return
     if not args.no_wait:
         wait_for_quiet()
-    show(measure(args), args.json)
+    row = measure(args)
+    show(row, text_of(row), args.json)
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
@@ -148,17 +150,13 @@ def bleu(texts: Sequence[str], reference: Path | None) -> float | None:
     return round(corpus_bleu(texts, [[line] for line in references]).score, 2)
 
 
-def show(row: dict[str, Any], as_json: bool) -> None:
-    """Print one measurement."""
-    if as_json:
-        print(json.dumps(row), flush=True)
-    else:
-        print(
-            f"{row['toolkit']:16s} {row['compute']:8s} beam {row['beam']}  batch {row['batch']:5d}  "
-            f"{row['sent_s']:7.1f} sentences/s  one alone {row['p50_ms']} ms, 95 % within {row['p95_ms']} ms  "
-            f"{row['peak_rss_mb']:5,} MB  BLEU {row['bleu']}  other load {row['other_cpu']:.1%}",
-            flush=True,
-        )
+def text_of(row: dict[str, Any]) -> str:
+    """One measurement as people read it."""
+    return (
+        f"{row['toolkit']:16s} {row['compute']:8s} beam {row['beam']}  batch {row['batch']:5d}  "
+        f"{row['sent_s']:7.1f} sentences/s  one alone {row['p50_ms']} ms, 95 % within {row['p95_ms']} ms  "
+        f"{row['peak_rss_mb']:5,} MB  BLEU {row['bleu']}  other load {row['other_cpu']:.1%}"
+    )
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -170,7 +168,7 @@ def compare(args: argparse.Namespace) -> None:
             for engine in args.engines.split(","):
                 row = measured_apart(engine, args, folder)
                 rows.setdefault(engine, []).append(row)
-                show(row, args.json)
+                show(row, text_of(row), args.json)
         texts = {engine: output_of(engine, folder).read_text(encoding="utf-8").split("\n")[:-1] for engine in rows}
     keys = ("sent_s", "p50_ms", "p95_ms", "peak_rss_mb")
     medians = {
@@ -200,9 +198,7 @@ def measured_apart(engine: str, args: argparse.Namespace, folder: Path) -> dict[
             export = [sys.executable, here / "ctranslate2_export.py", args.bundle, exported, precision]
             subprocess.run([str(word) for word in export], env=environment, check=True)
         words += ["--model", exported]
-    command = [str(word) for word in (sys.executable, here, *words)]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    return row_of([sys.executable, here, *words], environment)
 
 
 def output_of(engine: str, folder: Path) -> Path:

@@ -9,10 +9,9 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 from breakdown import Breakdown, product_flops
 from machine import OtherLoad, peak_rss_mb, wait_for_quiet
+from rows import row_of, show
 
 from transformer_mt.config.loading import from_dict
 from transformer_mt.config.schema import Config
@@ -128,7 +128,8 @@ def run(args: argparse.Namespace) -> None:
     else:
         if not args.no_wait:
             wait_for_quiet()
-        show(measure(args), args.json)
+        row = measure(args)
+        show(row, text_of(row), args.json)
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
@@ -215,16 +216,12 @@ def config_of(size: str, batch_size: int) -> Config:
     return from_dict(sections, "benchmark")
 
 
-def show(row: dict[str, Any], as_json: bool) -> None:
-    """Print one measurement."""
-    if as_json:
-        print(json.dumps(row), flush=True)
-    else:
-        print(
-            f"{row['toolkit']:16s} {row['precision']}  {row['tgt_tok_s']:7,} target tokens/s  "
-            f"{row['peak_rss_mb']:6,} MB  padding {row['pad_share'] or 0:.1%}  other load {row['other_cpu']:.1%}",
-            flush=True,
-        )
+def text_of(row: dict[str, Any]) -> str:
+    """One measurement as people read it."""
+    return (
+        f"{row['toolkit']:16s} {row['precision']}  {row['tgt_tok_s']:7,} target tokens/s  "
+        f"{row['peak_rss_mb']:6,} MB  padding {row['pad_share'] or 0:.1%}  other load {row['other_cpu']:.1%}"
+    )
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -235,7 +232,7 @@ def compare(args: argparse.Namespace) -> None:
             name, _, precision = toolkit.partition(":")
             row = _measured_apart(precision, args) if name == "ours" else _measured_peer(name, precision, args)
             rows.setdefault(toolkit, []).append(row)
-            show(row, args.json)
+            show(row, text_of(row), args.json)
     medians = {
         toolkit: {key: statistics.median(row[key] for row in measured) for key in ("tgt_tok_s", "peak_rss_mb")}
         for toolkit, measured in rows.items()
@@ -258,18 +255,13 @@ def _measured_apart(precision: str, args: argparse.Namespace) -> dict[str, Any]:
         words += [f"--{name}", getattr(args, name)]
     if args.no_wait:
         words.append("--no-wait")
-    return _row_of([sys.executable, Path(__file__).parent, *words], os.environ)
+    return row_of([sys.executable, Path(__file__).parent, *words], os.environ)
 
 
 def _measured_peer(name: str, precision: str, args: argparse.Namespace) -> dict[str, Any]:
     words = [name, "train", "--work", args.work, "--size", args.size, "--seconds", args.seconds]
     words += ["--threads", args.threads] + (["--bf16"] if precision == "bf16" else [])
-    return _row_of([sys.executable, args.peers / "bench.py", *words], os.environ)
-
-
-def _row_of(command: Sequence[object], environment: Mapping[str, str]) -> dict[str, Any]:
-    done = subprocess.run([str(word) for word in command], env=environment, stdout=subprocess.PIPE, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    return row_of([sys.executable, args.peers / "bench.py", *words], os.environ)
 
 
 def show_profile(args: argparse.Namespace) -> None:

@@ -237,7 +237,7 @@ class DecodingConfig:
     max_length_extra: int = 20
     """See max_length_ratio."""
     batch_tokens: int = 4096
-    """Source tokens, padding included, that are translated together."""
+    """Source tokens, padding included, that are translated together at most; on the CPU also 640 hypotheses at most."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the search; auto is bf16 where the device computes in it natively, else fp32."""
 

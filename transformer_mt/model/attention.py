@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from transformer_mt.model.cache import HIDDEN, DecoderCache, Keys, product_dtype
+from transformer_mt.model.cache import HIDDEN, DecoderCache, Keys, hiding_bias, product_dtype
 from transformer_mt.model.dropout import keep_mask
 from transformer_mt.model.linear import Linear
 from transformer_mt.model.positions import Rotation, rotate
@@ -102,9 +102,7 @@ def _bias(q: Tensor, k: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor 
     """What is added to the scores: 0 where a query may attend to a key, else a large negative number."""
     if is_causal:
         return q.new_full((q.shape[-2], k.shape[-2]), HIDDEN).triu(1)
-    if mask is None:
-        return None
-    return torch.zeros_like(mask, dtype=q.dtype).masked_fill_(~mask, HIDDEN)
+    return None if mask is None else hiding_bias(mask, q.dtype)
 
 
 def window_mask(length: int, window: int, device: torch.device) -> Tensor:

@@ -17,6 +17,11 @@ HIDDEN = -1e9
 """Added to the score of a key that may not be attended to: finite, so that a row without visible key has no NaN."""
 
 
+def hiding_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """What is added to the scores: 0 where `mask` is True, HIDDEN elsewhere."""
+    return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, HIDDEN)
+
+
 class Keys(NamedTuple):
     """What the K queries of each sentence attend to."""
 
@@ -53,7 +58,7 @@ class DecoderCache:
         buffer, bias = self._with_room_for(end, k)
         if layer == 0:
             own = torch.eye(num_hypotheses, dtype=torch.bool, device=k.device)
-            bias[..., start:end] = torch.zeros_like(own, dtype=bias.dtype).masked_fill_(~own, HIDDEN)
+            bias[..., start:end] = hiding_bias(own, bias.dtype)
         buffer[0, layer, ..., start:end, :] = k.transpose(1, 2)
         buffer[1, layer, ..., start:end, :] = v.transpose(1, 2)
         first = 0 if self.window is None else max(0, position - self.window) * num_hypotheses
