@@ -38,6 +38,24 @@ class StepFunction(Protocol):
         ...
 
 
+class Constraints(Protocol):
+    """What hypotheses of some sentences must or may not hold; `sentences` (b,) are their numbers in the search."""
+
+    def allow(self, log_probs: Tensor, tokens: Tensor, sentences: Tensor) -> Tensor:
+        """`log_probs` (b, K, V) with -inf for every token that may not follow tokens (b, K, t).
+
+        At the maximum length eos must be allowed.
+        """
+        ...
+
+    def arrange(self, candidates: "Candidates", allowed: Tensor, live: "Beam", sentences: Tensor) -> "Candidates":
+        """Candidates (b, C), perhaps others than these, in the order in which they are to be kept.
+
+        `allowed` (b, K, V) are the log-probabilities of what may follow the live hypotheses.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
     """One finished translation in tokens."""
@@ -91,12 +109,14 @@ class Beam:
         index = hypotheses.unsqueeze(-1).expand(-1, -1, self.tokens.shape[-1])
         return Beam(self.tokens.gather(1, index), self.scores.gather(1, hypotheses))
 
-    def rows(self, rows: Tensor) -> "Beam":
+    def rows(self, rows: Tensor | slice) -> "Beam":
         """The hypotheses of the sentences at `rows`."""
         return Beam(self.tokens[rows], self.scores[rows])
 
 
-def beam_search(model: StepFunction, max_lengths: Tensor, settings: SearchSettings) -> list[list[Hypothesis]]:
+def beam_search(
+    model: StepFunction, max_lengths: Tensor, settings: SearchSettings, constraints: Constraints | None = None
+) -> list[list[Hypothesis]]:
     """The n_best best finished hypotheses that a beam of beam_size meets, best first, for each sentence.
 
     `max_lengths` (B,) bounds the tokens of each sentence, eos included; at the bound only eos may follow.
@@ -116,7 +136,7 @@ def beam_search(model: StepFunction, max_lengths: Tensor, settings: SearchSettin
     while len(sentences) > 0:
         length += 1
         model.step(live.tokens[..., -1])
-        candidates = _candidates(model, live.scores, max_lengths == length, settings)
+        candidates = _candidates(model, live, _Where(sentences, max_lengths == length), settings, constraints)
         live, ended, parents = advance(live, candidates, settings.eos_id)
         model.reorder(parents)
         if ended is not None:
@@ -169,7 +189,7 @@ def _those_to_go_on(is_open: Tensor) -> Tensor | None:
 
 
 class Candidates(NamedTuple):
-    """Continuations of the hypotheses of each sentence, best first; each (B, C)."""
+    """Continuations of the hypotheses of each sentence in the order in which they are kept, best first; each (B, C)."""
 
     scores: Tensor
     """Sums of log-probabilities."""
@@ -181,7 +201,7 @@ class Candidates(NamedTuple):
 def advance(live: Beam, candidates: Candidates, eos_id: int) -> tuple[Beam, Beam | None, Tensor]:
     """Extend the K live hypotheses by one token, given their 2K best continuations.
 
-    Returns the K best that go on; the hypotheses that end here, if any do, which are those of the K best
+    Returns the first K that go on; the hypotheses that end here, if any do, which are those of the first K
     continuations whose token is eos; and each survivor's parent (B, K), by which the caller reorders its
     caches. Of 2K continuations at most K end, so K can always go on.
     """
@@ -192,20 +212,36 @@ def advance(live: Beam, candidates: Candidates, eos_id: int) -> tuple[Beam, Beam
     ended = None
     if (ends_now := is_end[:, :beam_size]).any():
         ended = Beam(tokens[:, :beam_size], scores[:, :beam_size].masked_fill(~ends_now, -torch.inf))
-    survivors = scores.masked_fill(is_end, -torch.inf).topk(beam_size).indices  # (B, K)
+    survivors = is_end.byte().argsort(dim=1, stable=True)[:, :beam_size]  # (B, K)
     going = Beam(tokens, scores.masked_fill(is_end, -torch.inf)).select(survivors)
     return going, ended, parents.gather(1, survivors)
 
 
-def _candidates(model: StepFunction, scores: Tensor, at_limit: Tensor, settings: SearchSettings) -> Candidates:
-    """The 2K best continuations of hypotheses with these scores (B, K), found for a few sentences at a time."""
-    is_limited = bool(at_limit.any())
+class _Where(NamedTuple):
+    """Where the search is with each sentence, each (B,)."""
+
+    sentences: Tensor
+    """Its number in the search."""
+    at_limit: Tensor
+    """Whether its maximum length is reached."""
+
+
+def _candidates(
+    model: StepFunction, live: Beam, where: _Where, settings: SearchSettings, constraints: Constraints | None
+) -> Candidates:
+    """The 2K best continuations of the live hypotheses, found for a few sentences at a time."""
+    is_limited = bool(where.at_limit.any())
     found = []
-    for part in _parts(scores):
-        log_probs = model.log_probs(part)
+    for part in _parts(live.scores):
+        log_probs, hypotheses, sentences = model.log_probs(part), live.rows(part), where.sentences[part]
+        if constraints is not None:
+            log_probs = constraints.allow(log_probs, hypotheses.tokens, sentences)
         if is_limited:
-            log_probs = _only_eos_at(at_limit[part], log_probs, settings.eos_id)
-        found.append(best_continuations(scores[part], log_probs, 2 * settings.beam_size))
+            log_probs = _only_eos_at(where.at_limit[part], log_probs, settings.eos_id)
+        best = best_continuations(hypotheses.scores, log_probs, 2 * settings.beam_size)
+        if constraints is not None:
+            best = constraints.arrange(best, log_probs, hypotheses, sentences)
+        found.append(best)
     return found[0] if len(found) == 1 else Candidates(*map(torch.cat, zip(*found, strict=True)))
 
 
@@ -247,7 +283,12 @@ def best_continuations(scores: Tensor, log_probs: Tensor, count: int) -> Candida
 
 
 def sample(
-    model: StepFunction, max_lengths: Tensor, settings: SearchSettings, sampling: Sampling, keys: Sequence[int]
+    model: StepFunction,
+    max_lengths: Tensor,
+    settings: SearchSettings,
+    sampling: Sampling,
+    keys: Sequence[int],
+    constraints: Constraints | None = None,
 ) -> list[list[Hypothesis]]:
     """n_best hypotheses drawn at random for each sentence, in the order drawn; the beam holds all of them.
 
@@ -257,13 +298,17 @@ def sample(
     num_samples, device = settings.n_best, max_lengths.device
     generators = [np.random.default_rng([sampling.seed, key]) for key in keys]
     tokens = torch.full((len(keys), num_samples, 1), settings.bos_id, device=device)
+    sentences = torch.arange(len(keys), device=device)
     log_probs = torch.zeros(len(keys), num_samples, device=device)
     ended = torch.zeros_like(log_probs, dtype=torch.bool)
     length = 0
     while not ended.all():
         length += 1
         model.step(tokens[..., -1])
-        step = _only_eos_at(max_lengths == length, model.log_probs(slice(None)), settings.eos_id)
+        step = model.log_probs(slice(None))
+        if constraints is not None:
+            step = constraints.allow(step, tokens, sentences)
+        step = _only_eos_at(max_lengths == length, step, settings.eos_id)
         draws = np.stack([generator.random(num_samples) for generator in generators])
         drawn = _draw(step, torch.from_numpy(draws).to(device), sampling)
         drawn = drawn.masked_fill(ended, settings.eos_id)
