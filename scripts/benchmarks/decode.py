@@ -108,7 +108,7 @@ def ours(args: argparse.Namespace, bundle: Bundle, precision: str, batch: int) -
     """This project's translator, for many sentences and for one."""
     set_threads(args.threads)
     settings = replace(bundle.config.decoding, beam_size=args.beam, precision=precision, batch_tokens=batch)
-    translator = Translator(bundle.model, bundle.tokenizers, settings, bundle.facts["max_source_pieces"])
+    translator = Translator([bundle.model], bundle.tokenizers, settings, bundle.facts["max_source_pieces"])
     return translator.translate, translator.translate
 
 

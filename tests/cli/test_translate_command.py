@@ -85,19 +85,97 @@ def test_a_reader_that_goes_away_is_no_error(tiny_run: Path) -> None:
     assert b"Traceback" not in done.stderr and b"rror" not in done.stderr
 
 
-def test_an_interrupted_translation_leaves_no_half_file(tiny_run: Path, tmp_path: Path) -> None:
-    (tmp_path / "in").write_text("the cat sees the dog\n" * 200_000)
-    command = [*COMMAND, str(tiny_run), str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+def interrupted(command: list[str], when: Path, number: int) -> "subprocess.CompletedProcess[str]":
+    """Run a command until a file is there, then send it a signal."""
     heeds_interrupts = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores them
-    process = subprocess.Popen(command, preexec_fn=heeds_interrupts)
+    process = subprocess.Popen(command, preexec_fn=heeds_interrupts, stderr=subprocess.PIPE, text=True)
     try:
-        while not list(tmp_path.glob(".out.tmp-*")):
+        while not list(when.parent.glob(when.name)):
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
     finally:
         process.kill()
+    return subprocess.CompletedProcess(command, process.returncode, stderr=told)
+
+
+def test_an_interrupted_translation_of_a_few_lines_leaves_nothing(tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("the cat sees the dog\n" * 1500)
+    command = [*COMMAND, str(tiny_run), str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    done = interrupted(command, tmp_path / "out.partial", signal.SIGTERM)
+    assert done.returncode == 130 and "interrupted" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+
+
+@pytest.fixture(scope="module")
+def long_file(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two and a half windows of lines."""
+    path = tmp_path_factory.mktemp("long") / "in"
+    path.write_text((tiny_run.parent / "test.en").read_text() * 170)
+    return path
+
+
+def run_long(tiny_run: Path, long_file: Path, folder: Path, *words: str) -> list[str]:
+    files = ["-o", str(folder / "out"), "--report", str(folder / "report"), "--alignments", str(folder / "links")]
+    return [str(tiny_run), str(long_file), *files, "--beam-size", "1", "--threads", "1", *words]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_run: Path, long_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("whole")
+    assert main(["translate", *run_long(tiny_run, long_file, folder)]) == 0
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_resumed_translation_is_the_same_to_the_byte(
+    tiny_run: Path, long_file: Path, whole: dict[str, bytes], tmp_path: Path, number: signal.Signals
+) -> None:
+    words = run_long(tiny_run, long_file, tmp_path)
+    killed = interrupted([*COMMAND, *words], tmp_path / "out.partial.json", number)
+    assert killed.returncode == (-9 if number == signal.SIGKILL else 130)
+    assert number == signal.SIGKILL or "2,048 lines are kept; the same command with --resume" in killed.stderr
+    with (tmp_path / "out.partial").open("ab") as file:
+        file.write(b"half a li")  # as a kill in the middle of writing leaves it
+    again = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False)
+    assert again.returncode == 2 and "add --resume" in again.stderr
+    other = subprocess.run([*COMMAND, *words, "--resume", "--length-penalty", "0"], capture_output=True, text=True)
+    assert other.returncode == 2 and "had another length_penalty" in other.stderr
+    resumed = subprocess.run([*COMMAND, *words, "--resume"], capture_output=True, text=True, check=False)
+    assert resumed.returncode == 0 and "going on after 2,048 lines" in resumed.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
+
+
+def test_several_processes_write_the_same(
+    tiny_run: Path, long_file: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    words = run_long(tiny_run, long_file, tmp_path, "--workers", "2")
+    assert subprocess.run([*COMMAND, *words], check=False).returncode == 0
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
+
+
+def test_an_ensemble_of_a_model_with_itself_translates_as_it_does_alone(tiny_run: Path, tmp_path: Path) -> None:
+    source = str(tiny_run.parent / "test.en")
+    for name, words in (("alone", []), ("twice", ["--ensemble", str(tiny_run)])):
+        assert main(["translate", str(tiny_run), source, "-o", str(tmp_path / name), *words]) == 0
+    assert (tmp_path / "alone").read_bytes() == (tmp_path / "twice").read_bytes()
+
+
+def test_score_gives_what_translate_reports(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out, report = str(tiny_run.parent / "test.en"), tmp_path / "out", tmp_path / "report"
+    words = ["-o", str(out), "--report", str(report), "--precision", "fp32"]
+    assert main(["translate", str(tiny_run), source, *words]) == 0
+    capsys.readouterr()
+    assert main(["score", str(tiny_run), source, str(out), "--precision", "fp32"]) == 0
+    scores = [float(line) for line in capsys.readouterr().out.splitlines()]
+    reported = [json.loads(line)["score"] for line in report.read_text().splitlines()]
+    assert scores == pytest.approx(reported, abs=2e-3)
+    assert main(["score", str(tiny_run), source, str(out), "--json", "-o", str(tmp_path / "scores")]) == 0
+    entries = [json.loads(line) for line in (tmp_path / "scores").read_text().splitlines()]
+    assert all(len(entry["tokens"]) and entry["tokens"][-1]["piece"] == "</s>" for entry in entries)
+    out.write_text("one line\n")
+    assert main(["score", str(tiny_run), source, str(out)]) == 2
+    assert f"{out}: ends after 1 lines" in capsys.readouterr().err
 
 
 def test_alternatives_and_scores_come_as_json(tiny_run: Path) -> None:
@@ -117,6 +195,14 @@ def test_alternatives_and_scores_come_as_json(tiny_run: Path) -> None:
         (["--n-best", "9", "--json"], "--n-best"),
         (["--device", "cuda:7"], "choose one of cpu"),
         (["--sample", "--temperature", "0"], "--temperature"),
+        (["--workers", "0"], "--workers: must be at least 1"),
+        (["--resume"], "--resume: needs an input file and -o"),
+        (["--token-scores"], "--token-scores: need --json"),
+        (["--mbr", "4", "--beam-size", "2"], "--beam-size: does not go with"),
+        (["--mbr", "4", "--n-best", "2", "--json"], "--mbr: has its own number"),
+        (["--no-repeat-ngram", "0"], "--no-repeat-ngram: must be at least 1"),
+        (["--glossary", "missing.tsv"], "missing.tsv: no such file"),
+        (["--ensemble", "missing"], "missing: no such directory"),
         (["missing.txt"], "missing.txt: no such file"),
         (["/"], "/: is a directory"),
     ],

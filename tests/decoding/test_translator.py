@@ -14,6 +14,7 @@ from transformer_mt.data.vocabulary import BOS_ID, EOS_ID
 from transformer_mt.decoding.search import Sampling, SearchSettings, beam_search
 from transformer_mt.decoding.segments import segments
 from transformer_mt.decoding.step import ModelStep
+from transformer_mt.decoding.translation import Wishes
 from transformer_mt.decoding.translator import LINE_BREAKS, Translator
 from transformer_mt.model.transformer import Transformer
 
@@ -122,7 +123,7 @@ def test_a_split_line_is_the_translation_of_its_parts(translator: Translator) ->
 
 def test_alternatives_begin_with_the_translation(translator: Translator) -> None:
     plain = translator.translate(["the small cat sees the house"])[0]
-    (answer,) = translator.stream(["the small cat sees the house"], n_best=2)
+    (answer,) = translator.stream(["the small cat sees the house"], Wishes(n_best=2))
     assert answer.text == plain == answer.alternatives[0][0]
     assert len(answer.alternatives) == 2
     assert answer.alternatives[0][1] >= answer.alternatives[1][1]
@@ -130,7 +131,7 @@ def test_alternatives_begin_with_the_translation(translator: Translator) -> None
 
 def test_the_same_seed_draws_the_same_translation(translator: Translator) -> None:
     lines = ["the cat sees the dog", "the old house"] * 3
-    draws = [[a.text for a in translator.stream(lines, sampling=Sampling(seed=seed))] for seed in (1, 1, 2)]
+    draws = [[a.text for a in translator.stream(lines, Wishes(sampling=Sampling(seed=seed)))] for seed in (1, 1, 2)]
     assert draws[0] == draws[1] != draws[2]
 
 

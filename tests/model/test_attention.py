@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from transformer_mt.model.attention import attend, attend_by_products, window_mask
+from transformer_mt.config.schema import ModelConfig
+from transformer_mt.model.attention import CrossAttention, attend, attend_by_products, window_mask
 from transformer_mt.model.dropout import keep_mask
+from transformer_mt.model.transformer import Transformer
 
 ROUTES = (attend, attend_by_products)
 
@@ -100,3 +102,31 @@ def test_the_gradient_under_dropout_is_that_of_the_same_mask() -> None:
     scores = (q @ k.mT / 2).masked_fill(torch.ones(5, 5, dtype=torch.bool).triu(1), -1e9)
     (scores.softmax(-1) * kept.view(2, 3, 5, 5) * scale @ v).backward(upstream)
     torch.testing.assert_close(found, [x.grad for x in (q, k, v)])
+
+
+@pytest.mark.parametrize("norm_order", ["pre", "post"])
+def test_cross_attention_weights_are_those_that_forward_attends_by(norm_order: str) -> None:
+    torch.manual_seed(1)
+    config = ModelConfig(
+        d_model=32, num_heads=4, d_ff=48, num_encoder_layers=2, num_decoder_layers=3, norm_order=norm_order
+    )
+    model = Transformer(config, 20, 20).eval()
+    src, tgt = torch.randint(1, 20, (3, 7)), torch.randint(1, 20, (3, 5))
+    src[0, 4:] = tgt[1, 3:] = 0
+    seen = []
+    for layer in model.decoder.layers:
+        attention = layer.cross_attention
+
+        def record(module: CrossAttention, inputs: tuple[Any, ...], output: Tensor) -> None:
+            seen.append((module, inputs, output))
+
+        attention.register_forward_hook(record)
+    memory, mask = model.encode(src), model.source_mask(src)
+    model.decode(tgt, memory, mask)
+    weights = model.cross_attention(tgt, memory, mask)
+    assert weights.shape == (3, 3, 4, 5, 7)
+    assert weights[:, 0, ..., 4:].abs().max() == 0
+    torch.testing.assert_close(weights.sum(-1), torch.ones(3, 3, 4, 5))
+    for (module, (_, rows, packed, memory_rows), output), own in zip(seen[:3], weights, strict=True):
+        _, values = memory_rows.split(module.kv_proj(packed), 2, 4).unbind()
+        torch.testing.assert_close(module.out_proj(rows.join(own @ values)), output)

@@ -11,7 +11,7 @@ from importlib import import_module
 from transformer_mt import __version__
 from transformer_mt.errors import Interrupted, TransformerMTError
 
-COMMANDS = ("train", "evaluate", "translate", "verify", "data", "model", "config")
+COMMANDS = ("train", "evaluate", "translate", "score", "bench", "verify", "data", "model", "config")
 EPILOG = """\
 exit codes:
   0  done                       3  --strict found flagged lines

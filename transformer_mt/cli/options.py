@@ -25,9 +25,18 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     """Options shared by all commands that translate."""
     group = parser.add_argument_group("decoding")
     group.add_argument(
+        "--ensemble",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="BUNDLE",
+        help="another model with the same tokenizer, that votes; may be repeated",
+    )
+    group.add_argument(
         "--beam-size", type=int, metavar="K", help="hypotheses kept; 1 is greedy (default: the bundle's)"
     )
     group.add_argument("--length-penalty", type=float, metavar="A", help="score is log P / length ** A")
+    group.add_argument("--no-repeat-ngram", type=int, metavar="N", help="no run of N pieces occurs twice")
     group.add_argument("--batch-tokens", type=int, metavar="N", help="source tokens translated together")
     group.add_argument("--precision", choices=["auto", "fp32", "bf16"], help="arithmetic of the search")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
@@ -51,14 +60,15 @@ def load_translator(args: argparse.Namespace) -> Loaded:
         raise TransformerMTError(f"--threads: must be at least 1, got {args.threads}")
     device = resolve_device(args.device)
     set_threads(args.threads)
-    bundle = load_bundle(args.bundle)
-    names = ("beam_size", "length_penalty", "batch_tokens", "precision")
+    bundle, *others = (load_bundle(path) for path in (args.bundle, *args.ensemble))
+    names = ("beam_size", "length_penalty", "no_repeat_ngram", "batch_tokens", "precision")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     settings = replace(bundle.config.decoding, **given)
     if problems := list(settings.problems()):
-        raise TransformerMTError("; ".join(f"--{problem.replace('_', '-', 1)}" for problem in problems))
+        keys = (problem.partition(":") for problem in problems)
+        raise TransformerMTError("; ".join(f"--{key.replace('_', '-')}:{rest}" for key, _, rest in keys))
     if settings.beam_size > (vocab_size := bundle.tokenizers.tgt.vocab_size):
         raise TransformerMTError(
             f"--beam-size: must be at most the vocabulary ({vocab_size}), got {settings.beam_size}"
         )
-    return Loaded(bundle, Translator.from_bundle(bundle, device, settings))
+    return Loaded(bundle, Translator.from_bundles([bundle, *others], device, settings))

@@ -3,27 +3,35 @@
 import argparse
 import json
 import math
+import signal
 import sys
+import threading
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from transformer_mt.cli.line_files import LineFiles
 from transformer_mt.cli.options import add_decoding_arguments, load_translator
-from transformer_mt.errors import TransformerMTError
-from transformer_mt.files import UTF8_BOM, atomic_file, check_readable_file
+from transformer_mt.errors import Interrupted, TransformerMTError
+from transformer_mt.files import UTF8_BOM, check_readable_file, sha256_of
 
 EXAMPLES = """\
 examples:
   transformer-mt translate runs/multi30k input.en -o output.fr
   cat input.en | transformer-mt translate runs/multi30k > output.fr
+  transformer-mt translate runs/multi30k input.en -o output.fr --resume    # after an interruption
   transformer-mt translate runs/multi30k input.en --n-best 3 --json
   transformer-mt translate runs/multi30k input.en -o output.fr --report report.jsonl --strict
+  transformer-mt translate runs/multi30k input.en -o output.fr --glossary en2fr.txt --alignments links.txt
+  transformer-mt translate runs/multi30k input.en -o output.fr --ensemble runs/second --ensemble runs/third
+  transformer-mt translate runs/multi30k input.en -o output.fr --mbr 16 --top-p 0.9
 
 flags in the report: split (translated in parts), truncated (cut short at the maximum length), empty
-(nothing came out), copied (the output is the input), replaced (invalid characters became U+FFFD).
+(nothing came out), copied (the output is the input), replaced (invalid characters became U+FFFD), term
+(a term of the glossary is missing).
 """
 
 
@@ -45,10 +53,18 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--strict", action="store_true", help="exit with 3 when a line was flagged")
     parser.add_argument("--json", action="store_true", help="write JSON lines with scores and alternatives")
     parser.add_argument("--n-best", type=int, default=1, metavar="N", help="alternatives for each line (with --json)")
+    parser.add_argument("--token-scores", action="store_true", help="log-probability of each piece (with --json)")
+    parser.add_argument("--alignments", type=Path, metavar="FILE", help="write which words belong together, as 0-0 1-2")
+    parser.add_argument("--resume", action="store_true", help="go on with an output that was interrupted")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share the CPU's cores")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     add_decoding_arguments(parser)
+    wanted = parser.add_argument_group("what translations must hold")
+    wanted.add_argument("--glossary", type=Path, metavar="FILE", help="lines of a source term, a tab, its translation")
+    wanted.add_argument("--beginnings", type=Path, metavar="FILE", help="the first words of each line's translation")
     sampling = parser.add_argument_group("sampling (draws instead of searching)")
     sampling.add_argument("--sample", action="store_true", help="draw translations at random")
+    sampling.add_argument("--mbr", type=int, metavar="N", help="draw N and take the one most like the others (by chrF)")
     sampling.add_argument("--temperature", type=float, help="below 1 keeps to the likely (default: 1)")
     sampling.add_argument("--top-k", type=int, help="draw from the k likeliest tokens only")
     sampling.add_argument("--top-p", type=float, help="draw from the likeliest tokens of this probability")
@@ -60,58 +76,148 @@ def run(args: argparse.Namespace) -> int:
     """Translate, report, and tell how many lines were flagged."""
     _check(args)
     translator = load_translator(args).translator
-    if not args.sample and args.n_best > translator.settings.beam_size:
+    if not _draws(args) and args.n_best > translator.settings.beam_size:
         raise TransformerMTError(
             f"--n-best: must be at most the beam size ({translator.settings.beam_size}), got {args.n_best}"
         )
-    sampling = _sampling(args) if args.sample else None
-    num_flagged, num_lines, raised = 0, 0, Counter[str]()
+    paths = [path for path in (args.output, args.alignments, args.report) if path is not None]
+    can_resume = args.input != "-" and args.output is not None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is saved is told of, as after Ctrl-C
+    files = LineFiles(paths, (lambda: _identity(args)) if can_resume else None, args.resume)
+    try:
+        with files:
+            _translate(translator, args, files)
+    except KeyboardInterrupt:
+        if not files.saved_lines:
+            raise
+        raise Interrupted(f"{files.saved_lines:,} lines are kept; the same command with --resume goes on") from None
+    return _conclude(args, files)
+
+
+def _translate(translator: Any, args: argparse.Namespace, files: LineFiles) -> None:
+    """Write a line for each line of the input that is not translated yet."""
+    from transformer_mt.decoding.translator import WINDOW
+    from transformer_mt.decoding.word_alignment import pharaoh
+
+    progress, start = files.progress, files.progress.lines
+    if start:
+        print(f"transformer-mt: going on after {start:,} lines", file=sys.stderr)
+    writers = iter(files.files)
+    output, alignments, report = (next(writers) if p else None for p in (args.output, args.alignments, args.report))
     with ExitStack() as stack:
-        lines = _progress(_input_lines(args.input, stack), args)
-        write = _line_writer(args.output, stack)
-        report = _line_writer(args.report, stack) if args.report else None
-        for translation in translator.stream(lines, args.n_best, sampling):
-            num_lines += 1
-            num_flagged += bool(translation.flags)
-            raised.update(translation.flags)
-            write(_as_json(translation) if args.json else translation.text)
+        lines = _progress(islice(_input_lines(args.input, stack), start, None), args, start)
+        for translation in _stream(translator, args, lines, start, stack):
+            progress.lines += 1
+            progress.flagged += bool(translation.flags)
+            progress.flags.update(translation.flags)
+            text = _as_json(translation) if args.json else translation.text
+            if output is None:
+                print(text)
+            else:
+                output.write(text)
+            if alignments is not None:
+                alignments.write(pharaoh(translation.links))
             if report is not None:
-                entry = {"line": num_lines, "flags": translation.flags, "score": round(translation.score, 4)}
-                report(json.dumps(entry, ensure_ascii=False))
-    if num_lines == 0:
+                entry = {"line": progress.lines, "flags": translation.flags, "score": round(translation.score, 4)}
+                report.write(json.dumps(entry, ensure_ascii=False))
+            if progress.lines % WINDOW == 0:
+                files.save()
+
+
+def _stream(
+    translator: Any, args: argparse.Namespace, lines: Iterable[str], start: int, stack: ExitStack
+) -> Iterator[Any]:
+    """The translations of lines, of which the first has the number `start`."""
+    from transformer_mt.decoding.workers import Recipe, stream_in_processes
+
+    wishes = _wishes(args, translator)
+    beginnings = islice(_input_lines(str(args.beginnings), stack), start, None) if args.beginnings else None
+    if args.workers == 1:
+        return translator.stream(lines, wishes, beginnings, start)  # type: ignore[no-any-return]
+    if translator.device.type != "cpu":
+        raise TransformerMTError(f"--workers: share the cores of a CPU, this is {translator.device.type}")
+    from transformer_mt.device import set_threads
+
+    threads = max(1, set_threads(args.threads) // args.workers)
+    recipe = Recipe([args.bundle, *args.ensemble], translator.settings, threads)
+    return stream_in_processes(recipe, args.workers, lines, wishes, beginnings, start)
+
+
+def _conclude(args: argparse.Namespace, files: LineFiles) -> int:
+    """Tell how many lines are flagged, and why; returns the exit code."""
+    progress = files.progress
+    if progress.lines == 0:
         print("transformer-mt: the input has no lines, and neither has the output", file=sys.stderr)
-    if num_flagged:
+    if progress.flagged:
         where = f"see {args.report}" if args.report else "--report FILE lists them"
-        flags = ", ".join(f"{count} {flag}" for flag, count in raised.most_common())
-        print(f"transformer-mt: {num_flagged} of {num_lines} lines are flagged: {flags}; {where}", file=sys.stderr)
-    return 3 if num_flagged and args.strict else 0
+        flags = ", ".join(f"{count} {flag}" for flag, count in progress.flags.most_common())
+        count = f"{progress.flagged} of {progress.lines} lines are flagged"
+        print(f"transformer-mt: {count}: {flags}; {where}", file=sys.stderr)
+    return 3 if progress.flagged and args.strict else 0
+
+
+def _identity(args: argparse.Namespace) -> dict[str, Any]:
+    """What makes lines of two commands belong together: models, texts and options."""
+    from transformer_mt.bundle import bundle_directory
+    from transformer_mt.files import MANIFEST
+
+    bundles = [sha256_of(bundle_directory(path) / MANIFEST) for path in (args.bundle, *args.ensemble)]
+    texts = {name: getattr(args, name) for name in ("input", "glossary", "beginnings")}
+    hashes = {name: sha256_of(Path(path)) if path else None for name, path in texts.items()}
+    other = ("bundle", "ensemble", *texts, "run", "resume", "quiet", "strict", "threads", "workers")
+    options = {name: value for name, value in vars(args).items() if name not in other}
+    return {"bundle": bundles, **hashes, **json.loads(json.dumps(options, default=str))}
 
 
 def _check(args: argparse.Namespace) -> None:
     """Raise TransformerMTError for options that do not go together or files that would be lost."""
-    if args.n_best < 1:
-        raise TransformerMTError(f"--n-best: must be at least 1, got {args.n_best}")
+    for name in ("n_best", "workers", "mbr"):
+        if (value := getattr(args, name)) is not None and value < 1:
+            raise TransformerMTError(f"--{name.replace('_', '-')}: must be at least 1, got {value}")
     if args.n_best > 1 and not args.json:
         raise TransformerMTError("--n-best: alternatives need --json; plain output has one line a sentence")
+    if args.token_scores and not args.json:
+        raise TransformerMTError("--token-scores: need --json; plain output has one line a sentence")
+    if args.resume and (args.output is None or args.input == "-"):
+        raise TransformerMTError("--resume: needs an input file and -o FILE")
     _check_sampling(args)
-    if args.output is not None and args.report is not None and args.output.resolve() == args.report.resolve():
-        raise TransformerMTError(f"--report: {args.report} is the output; choose another file")
-    for name, path in (("--output", args.output), ("--report", args.report)):
-        if path is not None and path.is_dir():
+    _check_files(args)
+
+
+def _check_files(args: argparse.Namespace) -> None:
+    named = {f"--{name}": getattr(args, name) for name in ("output", "alignments", "report")}
+    seen: dict[Path, str] = {}
+    for name, path in named.items():
+        if path is None:
+            continue
+        if path.is_dir():
             raise TransformerMTError(f"{name}: {path} is a directory, a file is needed")
-    if args.input != "-":
-        check_readable_file(Path(args.input))
-        for name, path in (("--output", args.output), ("--report", args.report)):
-            if path is not None and path.exists() and path.samefile(args.input):
+        if (other := seen.setdefault(path.resolve(), name)) != name:
+            raise TransformerMTError(f"{name}: {path} is the file of {other}; choose another file")
+    for given in (args.input, args.glossary, args.beginnings):
+        if given is None or given == "-":
+            continue
+        check_readable_file(Path(given))
+        for name, path in named.items():
+            if path is not None and path.exists() and path.samefile(given):
                 raise TransformerMTError(f"{name}: {path} is the input; choose another file")
+
+
+def _draws(args: argparse.Namespace) -> bool:
+    return bool(args.sample or args.mbr)
 
 
 def _check_sampling(args: argparse.Namespace) -> None:
     given = [name for name in ("temperature", "top_k", "top_p", "seed") if getattr(args, name) is not None]
-    if given and not args.sample:
-        raise TransformerMTError(f"--{given[0].replace('_', '-')}: goes with --sample")
-    if args.sample and args.beam_size is not None:
-        raise TransformerMTError("--beam-size: does not go with --sample, which draws instead of searching")
+    if given and not _draws(args):
+        raise TransformerMTError(f"--{given[0].replace('_', '-')}: goes with --sample or --mbr")
+    if _draws(args) and args.beam_size is not None:
+        raise TransformerMTError("--beam-size: does not go with --sample or --mbr, which draw instead of searching")
+    if _draws(args) and args.glossary is not None:
+        raise TransformerMTError("--glossary: does not go with --sample or --mbr; a search is needed to say terms")
+    if args.mbr and args.n_best > 1:
+        raise TransformerMTError("--mbr: has its own number of draws; leave --n-best out")
     if args.temperature is not None and not 0 < args.temperature < math.inf:
         raise TransformerMTError(f"--temperature: must be a finite number above 0, got {args.temperature}")
     if args.top_p is not None and not 0 < args.top_p <= 1:
@@ -122,11 +228,21 @@ def _check_sampling(args: argparse.Namespace) -> None:
         raise TransformerMTError(f"--seed: must be 0 or above, got {args.seed}")
 
 
-def _sampling(args: argparse.Namespace) -> Any:
+def _wishes(args: argparse.Namespace, translator: Any) -> Any:
     from transformer_mt.decoding.search import Sampling
+    from transformer_mt.decoding.terms import Glossary
+    from transformer_mt.decoding.translation import Wishes
 
     names = ("temperature", "top_k", "top_p", "seed")
-    return Sampling(**{name: getattr(args, name) for name in names if getattr(args, name) is not None})
+    sampling = Sampling(**{name: getattr(args, name) for name in names if getattr(args, name) is not None})
+    return Wishes(
+        n_best=args.mbr or args.n_best,
+        sampling=sampling if _draws(args) else None,
+        by_consensus=bool(args.mbr),
+        glossary=Glossary.load(args.glossary, translator.tokenizers.tgt) if args.glossary else None,
+        token_scores=args.token_scores,
+        alignments=args.alignments is not None,
+    )
 
 
 def _input_lines(name: str, stack: ExitStack) -> Iterator[str]:
@@ -144,27 +260,16 @@ def _input_lines(name: str, stack: ExitStack) -> Iterator[str]:
         yield raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 
 
-def _line_writer(path: Path | None, stack: ExitStack) -> Callable[[str], None]:
-    """A function that writes one line to the file, which appears whole at the end, or to standard output."""
-    if path is None:
-        return print
-    is_regular = not path.exists() or path.is_file()  # a pipe or device is written to, never replaced
-    file = stack.enter_context(atomic_file(path.resolve()) if is_regular else path.open("wb"))
-
-    def write(line: str) -> None:
-        file.write(line.encode() + b"\n")
-
-    return write
-
-
-def _progress(lines: Iterator[str], args: argparse.Namespace) -> Iterator[str]:
+def _progress(lines: Iterator[str], args: argparse.Namespace, start: int) -> Iterator[str]:
     from tqdm import tqdm
 
     hidden = args.quiet or not sys.stderr.isatty()
-    return iter(tqdm(lines, unit=" lines", disable=hidden, file=sys.stderr))
+    return iter(tqdm(lines, initial=start, unit=" lines", disable=hidden, file=sys.stderr))
 
 
 def _as_json(translation: Any) -> str:
-    entry = {"translation": translation.text, "score": translation.score, "flags": translation.flags}
-    alternatives = [{"translation": text, "score": score} for text, score in translation.alternatives]
-    return json.dumps({**entry, "alternatives": alternatives}, ensure_ascii=False)
+    entry: dict[str, Any] = {"translation": translation.text, "score": translation.score, "flags": translation.flags}
+    entry["alternatives"] = [{"translation": text, "score": score} for text, score in translation.alternatives]
+    if translation.tokens:
+        entry["tokens"] = [{"piece": piece, "log_prob": log_prob} for piece, log_prob in translation.tokens]
+    return json.dumps(entry, ensure_ascii=False)

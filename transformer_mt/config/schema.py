@@ -236,6 +236,8 @@ class DecodingConfig:
     """A translation ends at the latest after max_length_ratio x source pieces + max_length_extra pieces."""
     max_length_extra: int = 20
     """See max_length_ratio."""
+    no_repeat_ngram: int | None = None
+    """No run of so many pieces may occur twice in a translation; null allows all."""
     batch_tokens: int = 4096
     """Source tokens, padding included, that are translated together at most; on the CPU also 640 hypotheses at most."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -246,7 +248,8 @@ class DecodingConfig:
         yield from rules.zero_or_above("length_penalty", self.length_penalty)
         yield from rules.above_zero("max_length_ratio", self.max_length_ratio)
         yield from rules.at_least("max_length_extra", self.max_length_extra, 1)
-        yield from rules.at_least("batch_tokens", self.batch_tokens, 1)
+        for name in ("no_repeat_ngram", "batch_tokens"):
+            yield from rules.at_least(name, getattr(self, name), 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 
@@ -97,6 +98,14 @@ class Tokenizer:
         """The ids of each line, without bos; a blank line may have none."""
         return self._model.encode(escape_all(lines), add_eos=add_eos, num_threads=1)  # type: ignore[no-any-return]
 
+    def piece_ends(self, lines: Sequence[str]) -> list[list[int]]:
+        """For each id that `encode` gives, the place of its last character in the escaped line."""
+        return _ends(self._model.encode(escape_all(lines), return_type="offset_mapping"))
+
+    def decoded_ends(self, ids: Sequence[Sequence[int]]) -> list[list[int]]:
+        """For each id the place of its last character in what `decode` gives, before that is unescaped."""
+        return _ends(self._model.decode([list(map(int, row)) for row in ids], return_type="offset_mapping"))
+
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The text of each row of ids; special ids give nothing, the unknown one U+2047."""
         return [unescape(text) for text in self._model.decode([list(map(int, row)) for row in ids])]
@@ -143,6 +152,11 @@ class TokenizerPair:
             Tokenizer.load(directory / SOURCE_FILE, hashes.get(SOURCE_FILE), untrusted),
             Tokenizer.load(directory / TARGET_FILE, hashes.get(TARGET_FILE), untrusted),
         )
+
+
+def _ends(mappings: Sequence[dict[str, Any]]) -> list[list[int]]:
+    """The last place of each span; an empty span, as of the first bytes of a character, is where the next begins."""
+    return [[max(begin, end - 1) for begin, end in mapping["offsets"]] for mapping in mappings]
 
 
 def escape(line: str) -> str:

@@ -31,7 +31,7 @@ def replay(path: Path) -> Replay:
     for (beam_size, precision), group in groupby(bundle.golden, key=_settings):
         golden = list(group)
         settings = replace(bundle.config.decoding, beam_size=beam_size, precision=precision)
-        translator = Translator.from_bundle(bundle, torch.device("cpu"), settings)
+        translator = Translator.from_bundles([bundle], torch.device("cpu"), settings)
         for one, now in zip(golden, translator.translate([one.src for one in golden]), strict=True):
             if now != one.translation:
                 differences.append(f"{one.src!r}: was {one.translation!r}, is {now!r}")

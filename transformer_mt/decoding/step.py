@@ -3,10 +3,14 @@
 Axes: B sentences, K hypotheses of each, S source length, V vocabulary.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from transformer_mt.decoding.scoring import mean_of_probabilities
+from transformer_mt.decoding.search import StepFunction
 from transformer_mt.model.cache import Keys
 from transformer_mt.model.transformer import Transformer
 
@@ -44,3 +48,29 @@ class ModelStep:
             Keys(keys[rows], values[rows], None if bias is None else bias[rows])
             for keys, values, bias in self.memory_keys
         ]
+
+
+class EnsembleStep:
+    """Several models as one: the mean of their probabilities."""
+
+    def __init__(self, steps: Sequence[StepFunction]) -> None:
+        self.steps = steps
+
+    def step(self, tokens: Tensor) -> None:
+        """See `search.StepFunction`."""
+        for one in self.steps:
+            one.step(tokens)
+
+    def log_probs(self, sentences: slice) -> Tensor:
+        """See `search.StepFunction`."""
+        return mean_of_probabilities([one.log_probs(sentences) for one in self.steps])
+
+    def reorder(self, parents: Tensor) -> None:
+        """See `search.StepFunction`."""
+        for one in self.steps:
+            one.reorder(parents)
+
+    def select(self, rows: Tensor) -> None:
+        """See `search.StepFunction`."""
+        for one in self.steps:
+            one.select(rows)

@@ -2,77 +2,104 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import dataclass, field
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 
 from transformer_mt.bundle import Bundle, load_bundle
 from transformer_mt.config.schema import DecodingConfig
-from transformer_mt.data.batching import pad_rows
-from transformer_mt.data.tokenizer import TokenizerPair
-from transformer_mt.data.vocabulary import BOS_ID, EOS_ID
-from transformer_mt.decoding.search import Hypothesis, Sampling, SearchSettings, beam_search, recurring_size, sample
+from transformer_mt.data.tokenizer import TokenizerPair, escape
+from transformer_mt.data.vocabulary import EOS_ID, SPECIAL_PIECES
+from transformer_mt.decoding.search import Hypothesis
+from transformer_mt.decoding.searcher import Pair, Searcher, Segment
 from transformer_mt.decoding.segments import segments
-from transformer_mt.decoding.step import ModelStep
-from transformer_mt.device import has_fast_bf16, resolve_device, resolve_precision, set_threads, side_by_side
+from transformer_mt.decoding.terms import Term, TermRules
+from transformer_mt.decoding.translation import PieceScore, Scored, Translation, Wishes
+from transformer_mt.decoding.word_alignment import Link, word_links, word_of_each_piece
+from transformer_mt.device import has_fast_bf16, resolve_device, resolve_precision, set_threads
+from transformer_mt.errors import BundleError, TransformerMTError
 from transformer_mt.model.packing import packed
 from transformer_mt.model.transformer import Transformer
 
 WINDOW = 2048
 """Lines that are read ahead and sorted by length; bounds memory when a file streams through."""
-MOST_HYPOTHESES = 640
-"""Of all sentences of a batch on the CPU: more are not faster, and each remembers its past."""
 LINE_BREAKS = re.compile("[\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]+")
 """What some programs take for the end of a line; none of it may occur in an output line."""
 SURROGATE = re.compile("[\ud800-\udfff]")
+_PLAIN = Wishes()
 
 
 @dataclass(frozen=True, slots=True)
-class Translation:
-    """The answer to one input line."""
+class _Part:
+    """What is translated on its own: a line, or a part of one that is too long."""
 
     text: str
-    """The translation, without line breaks."""
-    score: float = 0.0
-    """Sum of the scores of its segments, see `search.Hypothesis`."""
-    flags: tuple[str, ...] = ()
-    """split: translated in parts; truncated: cut short at the maximum length; empty: nothing came out;
-    copied: the output is the input; replaced: invalid characters became U+FFFD."""
-    alternatives: tuple[tuple[str, float], ...] = ()
-    """The n_best translations with their scores, this one first; when n_best was asked for."""
+    start: int
+    """Its place in the line."""
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The translations of a part, best first, and what was asked for beside."""
+
+    texts: list[str]
+    hypotheses: list[Hypothesis]
+    tokens: list[PieceScore] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    """Source words are counted in the whole line, target words in the best text."""
 
 
 class Translator:
-    """A model with its tokenizers and settings, ready to translate."""
+    """A model with its tokenizers and settings, ready to translate; or several models that vote."""
 
     def __init__(
-        self, model: Transformer, tokenizers: TokenizerPair, settings: DecodingConfig, max_source_pieces: int
+        self, models: Sequence[Transformer], tokenizers: TokenizerPair, settings: DecodingConfig, max_source_pieces: int
     ) -> None:
         """`max_source_pieces` is the longest source, eos included, that is translated in one part."""
-        self.device = next(model.parameters()).device
+        self.device = next(models[0].parameters()).device
         self.precision = _decoding_precision(settings.precision, self.device)
-        self.model = packed(model, self.precision)
         self.tokenizers = tokenizers
         self.settings = settings
-        self.max_source_pieces = min(max_source_pieces, model.longest_sequence or max_source_pieces)
+        self.rules = TermRules.of(tokenizers.tgt)
+        self.searcher = Searcher([packed(model, self.precision) for model in models], settings, self.rules)
+        self.max_source_pieces = min(max_source_pieces, self.searcher.longest_sequence or max_source_pieces)
 
     @classmethod
     def load(
-        cls, path: str | Path, device: str = "auto", settings: DecodingConfig | None = None, threads: int | None = None
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        settings: DecodingConfig | None = None,
+        threads: int | None = None,
+        ensemble: Sequence[str | Path] = (),
     ) -> "Translator":
-        """The translator of the bundle, or of the run directory, at `path`; `settings` replace the bundle's own."""
+        """The translator of the bundle, or of the run directory, at `path`; `settings` replace the bundle's own.
+
+        The models of the bundles `ensemble` vote with it; BundleError names one that has another tokenizer.
+        """
         set_threads(threads)
-        return cls.from_bundle(load_bundle(Path(path)), resolve_device(device), settings)
+        bundles = [load_bundle(Path(one)) for one in (path, *ensemble)]
+        return cls.from_bundles(bundles, resolve_device(device), settings)
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, device: torch.device, settings: DecodingConfig | None = None) -> "Translator":
-        """The translator of a loaded bundle."""
-        limit = int(bundle.facts.get("max_source_pieces", bundle.config.data.max_length))
-        return cls(bundle.model.to(device).eval(), bundle.tokenizers, settings or bundle.config.decoding, limit)
+    def from_bundles(
+        cls, bundles: Sequence[Bundle], device: torch.device, settings: DecodingConfig | None = None
+    ) -> "Translator":
+        """The translator of loaded bundles, of which the first has the settings."""
+        first = bundles[0]
+        for number, bundle in enumerate(bundles, start=1):
+            if bundle.tokenizers.files() != first.tokenizers.files():
+                raise BundleError(
+                    f"bundle {number} of this ensemble has another tokenizer than the first; only models that were "
+                    "trained with the same tokenizer can vote"
+                )
+        limits = (int(one.facts.get("max_source_pieces", one.config.data.max_length)) for one in bundles)
+        models = [bundle.model.to(device).eval() for bundle in bundles]
+        return cls(models, first.tokenizers, settings or first.config.decoding, min(limits))
 
     def translate(self, lines: Iterable[str]) -> list[str]:
         """The translation of each line, in order; a blank line is answered by itself.
@@ -83,78 +110,134 @@ class Translator:
             raise TypeError("translate takes sentences, not one string: write translate([text])")
         return [translation.text for translation in self.stream(lines)]
 
-    def stream(self, lines: Iterable[str], n_best: int = 1, sampling: Sampling | None = None) -> Iterator[Translation]:
+    def stream(
+        self,
+        lines: Iterable[str],
+        wishes: Wishes = _PLAIN,
+        beginnings: Iterable[str] | None = None,
+        first_number: int = 0,
+    ) -> Iterator[Translation]:
         """Translate `lines` as they come, a window at a time: memory does not grow with their number.
 
-        `n_best` asks for that many alternatives, at most beam_size unless they are drawn by `sampling`.
+        Each translation starts with its one of `beginnings`, which may be blank. `first_number` is the number of the
+        first line, by which it draws. Raises TransformerMTError when there are fewer beginnings than lines.
         """
-        iterator, first_number = iter(lines), 0
+        iterator, starts = iter(lines), iter(repeat("") if beginnings is None else beginnings)
         while window := list(islice(iterator, WINDOW)):
-            yield from self._translate_window(window, first_number, n_best, sampling)
+            begun = list(islice(starts, len(window)))
+            if len(begun) < len(window):
+                raise TransformerMTError(f"there are beginnings for {first_number + len(begun)} lines, and more lines")
+            yield from self._translate_window(window, begun, first_number, wishes)
             first_number += len(window)
 
+    def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Scored]:
+        """What the model makes of each target as the translation of its source, as they come."""
+        iterator = iter(pairs)
+        while window := list(islice(iterator, WINDOW)):
+            sources = self.tokenizers.src.encode([_without_surrogates(src) for src, _ in window])
+            targets = self.tokenizers.tgt.encode([_without_surrogates(tgt) for _, tgt in window])
+            rows = [(Segment([*src, EOS_ID]), tgt) for src, tgt in zip(sources, targets, strict=True)]
+            for (_, ids), log_probs in zip(rows, self.searcher.token_log_probs(rows), strict=True):
+                score = sum(log_probs) / len(log_probs) ** self.settings.length_penalty
+                yield Scored(sum(log_probs), score, tuple(self._named(ids, log_probs)))
+
     def _translate_window(
-        self, lines: Sequence[str], first_number: int, n_best: int, sampling: Sampling | None
+        self, lines: Sequence[str], beginnings: Sequence[str], first_number: int, wishes: Wishes
     ) -> Iterator[Translation]:
         cleaned = [_without_surrogates(line) for line in lines]
         encoded = self.tokenizers.src.encode(cleaned)
-        parts = [self._parts(line, ids) for line, ids in zip(cleaned, encoded, strict=True)]
-        rows = [[*ids, EOS_ID] for part in parts for ids in part]
-        keys = [first_number + number for number, part in enumerate(parts) for _ in part]
-        found = self._search(rows, keys, n_best, sampling)
-        texts = self.tokenizers.tgt.decode([one.tokens for hypotheses in found for one in hypotheses])
-        answers = iter(_attach_texts(found, texts))
-        for line, clean, part in zip(lines, cleaned, parts, strict=True):
-            yield _join(line, clean, [next(answers) for _ in part])
+        prefixes = self.tokenizers.tgt.encode([_without_surrogates(text) for text in beginnings])
+        parts = [
+            self._parts(line, ids, Segment((), first_number + number, prefix), wishes)
+            for number, (line, ids, prefix) in enumerate(zip(cleaned, encoded, prefixes, strict=True))
+        ]
+        flat = [(line, part) for line, of_line in zip(cleaned, parts, strict=True) for part in of_line]
+        answers = iter(self._answers(flat, wishes))
+        for line, clean, of_line in zip(lines, cleaned, parts, strict=True):
+            yield self._join(line, clean, of_line, [next(answers) for _ in of_line])
 
-    def _parts(self, line: str, ids: list[int]) -> list[list[int]]:
-        """The source ids of each part of a line that is translated on its own; none where there is nothing to say."""
+    def _parts(self, line: str, ids: list[int], like: Segment, wishes: Wishes) -> list[_Part]:
+        """The parts of a line that are translated on their own; none where there is nothing to say.
+
+        `like` has the line's number and the beginning of its translation, which is that of the first part.
+        """
         limit = self.max_source_pieces - 1  # eos takes one
         if not line.strip():
             return []
-        if len(ids) <= limit:
-            return [ids]
-        encode = self.tokenizers.src.encode
-        parts = segments(line, limit, lambda text: len(encode([text])[0]))
-        return encode([part for part in parts if part.strip()])
+        texts, encode = [line], self.tokenizers.src.encode
+        if len(ids) > limit:
+            texts = segments(line, limit, lambda text: len(encode([text])[0]))
+        parts: list[_Part] = []
+        start = 0
+        for text in texts:
+            if text.strip():
+                terms = wishes.glossary.terms_of(text) if wishes.glossary else ()
+                own = ids if len(texts) == 1 else encode([text])[0]
+                segment = Segment([*own, EOS_ID], like.key, () if parts else like.prefix, terms)
+                parts.append(_Part(text, start, segment))
+            start += len(text)
+        return parts
 
-    def _search(
-        self, rows: list[list[int]], keys: list[int], n_best: int, sampling: Sampling | None
-    ) -> list[list[Hypothesis]]:
-        """Hypotheses for each row of source ids, translated in batches of like length."""
+    def _answers(self, parts: Sequence[tuple[str, _Part]], wishes: Wishes) -> list[_Answer]:
+        """The translations of parts, each given with its whole line."""
+        searched = [part.segment for _, part in parts]
+        found = self.searcher.search(searched, wishes.n_best, wishes.sampling)
+        texts = iter(self.tokenizers.tgt.decode([one.tokens for hypotheses in found for one in hypotheses]))
+        answers = [
+            _Answer([LINE_BREAKS.sub(" ", next(texts)).strip() for _ in hypotheses], hypotheses) for hypotheses in found
+        ]
+        if wishes.by_consensus:
+            answers = [_most_agreed_first(answer) for answer in answers]
+        best = [(segment, answer.hypotheses[0].tokens) for segment, answer in zip(searched, answers, strict=True)]
+        if wishes.token_scores:
+            for answer, pair, log_probs in zip(answers, best, self.searcher.token_log_probs(best), strict=True):
+                answer.tokens.extend(self._named(pair[1], log_probs))
+        if wishes.alignments:
+            for answer, links in zip(answers, self._links(parts, best), strict=True):
+                answer.links.extend(links)
+        return answers
 
-        def search(batch: list[int]) -> list[list[Hypothesis]]:
-            return self._search_batch([rows[i] for i in batch], [keys[i] for i in batch], n_best, sampling)
+    def _named(self, ids: Sequence[int], log_probs: Sequence[float]) -> list[PieceScore]:
+        return list(zip([*self.tokenizers.tgt.pieces(ids), SPECIAL_PIECES[EOS_ID]], log_probs, strict=True))
 
-        found: list[list[Hypothesis]] = [[] for _ in rows]
-        num_hypotheses = n_best if sampling else self.settings.beam_size
-        most_sentences = max(1, MOST_HYPOTHESES // num_hypotheses) if self.device.type == "cpu" else len(rows)
-        batches = list(_length_batches([len(row) for row in rows], self.settings.batch_tokens, most_sentences))
-        with side_by_side(self.device, len(batches)) as run:
-            for batch, results in zip(batches, run(search, batches), strict=True):
-                for index, hypotheses in zip(batch, results, strict=True):
-                    found[index] = hypotheses
-        return found
+    def _links(self, parts: Sequence[tuple[str, _Part]], best: Sequence[Pair]) -> Iterator[list[Link]]:
+        ids = [tokens for _, tokens in best]
+        src_ends = self.tokenizers.src.piece_ends([part.text for _, part in parts])
+        texts, tgt_ends = self.tokenizers.tgt.decode(ids), self.tokenizers.tgt.decoded_ends(ids)
+        for place, weights in enumerate(self.searcher.attention(best)):
+            line, part = parts[place]
+            start = len(escape(line[: part.start]))
+            src_words = [*word_of_each_piece(escape(line), src_ends[place], start), -1]  # eos is no word
+            yield word_links(weights, src_words, word_of_each_piece(escape(texts[place]), tgt_ends[place]))
 
-    @torch.inference_mode()
-    def _search_batch(
-        self, rows: list[list[int]], keys: list[int], n_best: int, sampling: Sampling | None
-    ) -> list[list[Hypothesis]]:
-        src = torch.from_numpy(pad_rows(rows)).to(self.device)
-        lengths = torch.tensor([len(row) for row in rows], device=self.device)
-        max_lengths = (lengths * self.settings.max_length_ratio).long() + self.settings.max_length_extra
-        max_lengths = max_lengths.clamp_max(self.model.longest_sequence or int(max_lengths.max()))
-        settings = SearchSettings(
-            beam_size=self.settings.beam_size,
-            length_penalty=self.settings.length_penalty,
-            bos_id=BOS_ID,
-            eos_id=EOS_ID,
-            n_best=n_best,
+    def _join(self, line: str, clean: str, parts: Sequence[_Part], answers: Sequence[_Answer]) -> Translation:
+        """One translation of a line from those of its parts."""
+        if not answers:
+            return Translation(LINE_BREAKS.sub(" ", clean))
+        text = " ".join(answer.texts[0] for answer in answers if answer.texts[0])
+        flags = {
+            "split": len(answers) > 1,
+            "truncated": any(answer.hypotheses[0].cut_short for answer in answers),
+            "empty": not text,
+            "copied": text == clean.strip(),
+            "replaced": "\ufffd" in clean or line != clean,
+            "term": any(self._unsaid(part, answer) for part, answer in zip(parts, answers, strict=True)),
+        }
+        alternatives: tuple[tuple[str, float], ...] = ()
+        if len(answers) == 1:  # alternatives of the parts do not make alternatives of the whole
+            scores = (one.score for one in answers[0].hypotheses)
+            alternatives = tuple(zip(answers[0].texts, scores, strict=True))
+        return Translation(
+            text,
+            sum(answer.hypotheses[0].score for answer in answers),
+            tuple(flag for flag, is_raised in flags.items() if is_raised),
+            alternatives,
+            tuple(token for answer in answers for token in answer.tokens),
+            tuple(_joined_links(answers)),
         )
-        step = ModelStep(self.model, src)
-        if sampling is not None:
-            return sample(step, max_lengths, settings, sampling, keys)
-        return beam_search(step, max_lengths, settings)
+
+    def _unsaid(self, part: _Part, answer: _Answer) -> list[Term]:
+        return self.rules.unsaid(answer.hypotheses[0].tokens, part.segment.terms)
 
 
 def _decoding_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Literal["fp32", "bf16"]:
@@ -169,44 +252,15 @@ def _without_surrogates(line: str) -> str:
     return SURROGATE.sub("\ufffd", line)
 
 
-def _length_batches(lengths: Sequence[int], batch_tokens: int, most_sentences: int) -> Iterator[list[int]]:
-    """Indices of the rows in batches of at most `batch_tokens` padded tokens, longest rows first."""
-    order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable").tolist()
-    while order:
-        size = recurring_size(max(1, min(batch_tokens // lengths[order[0]], most_sentences)))
-        yield order[:size]
-        order = order[size:]
+def _most_agreed_first(answer: _Answer) -> _Answer:
+    from transformer_mt.decoding.consensus import by_consensus  # sacreBLEU takes a while to import
+
+    order = by_consensus(answer.texts)
+    return _Answer([answer.texts[i] for i in order], [answer.hypotheses[i] for i in order])
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """The translations of one segment, best first."""
-
-    texts: list[str]
-    hypotheses: list[Hypothesis]
-
-
-def _attach_texts(found: list[list[Hypothesis]], texts: list[str]) -> Iterator[_Answer]:
-    remaining = iter(texts)
-    for hypotheses in found:
-        yield _Answer([LINE_BREAKS.sub(" ", next(remaining)).strip() for _ in hypotheses], hypotheses)
-
-
-def _join(line: str, clean: str, answers: Sequence[_Answer]) -> Translation:
-    """One translation of a line from those of its segments."""
-    if not answers:
-        return Translation(LINE_BREAKS.sub(" ", clean))
-    text = " ".join(answer.texts[0] for answer in answers if answer.texts[0])
-    flags = {
-        "split": len(answers) > 1,
-        "truncated": any(answer.hypotheses[0].cut_short for answer in answers),
-        "empty": not text,
-        "copied": text == clean.strip(),
-        "replaced": "\ufffd" in clean or line != clean,
-    }
-    raised = tuple(flag for flag, is_raised in flags.items() if is_raised)
-    best = Translation(text, sum(answer.hypotheses[0].score for answer in answers), raised)
-    if len(answers) > 1:  # alternatives of the parts do not make alternatives of the whole
-        return best
-    alternatives = zip(answers[0].texts, (one.score for one in answers[0].hypotheses), strict=True)
-    return replace(best, alternatives=tuple(alternatives))
+def _joined_links(answers: Sequence[_Answer]) -> Iterator[Link]:
+    words_before = 0
+    for answer in answers:
+        yield from ((src, words_before + tgt) for src, tgt in answer.links)
+        words_before += len(answer.texts[0].split())

@@ -29,6 +29,8 @@ PRINTED_DIGITS = 6
 # What some program or other takes for the end of a line: `str.splitlines` for all of these, `wc -l` for "\n".
 _LINE_ENDS = re.compile("[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
 
+_CHRF = CHRF()
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -112,6 +114,11 @@ class LcTok:
         hyps, refs = [self.tokenize(line) for line in hypotheses], [self.tokenize(line) for line in references]
         name = f"lc-tok.moses.{self.lang}.sacremoses-{version('sacremoses')}"
         return _score(metric, hyps, [refs], bootstrap_samples, signature={"case": "lc", "tok": name})
+
+
+def sentence_chrf(hypothesis: str, reference: str) -> float:
+    """chrF of one sentence, 0 to 100, as sacreBLEU has it."""
+    return float(_CHRF.sentence_score(hypothesis, [reference]).score)
 
 
 def write_scored_files(directory: Path, hypotheses: Sequence[str], references: Sequence[str]) -> None:

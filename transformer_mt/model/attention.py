@@ -165,6 +165,13 @@ class CrossAttention(nn.Module):
         context = attend(q, k, v, memory_rows.mask, dropout=self.dropout if self.training else 0.0)
         return self.out_proj(rows.join(context))  # type: ignore[no-any-return]
 
+    def weights(self, x: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows) -> Tensor:
+        """The weights (B, H, T, S) by which `forward` attends."""
+        q = rows.split(self.q_proj(x), 1, self.num_heads)[0]
+        k, _ = memory_rows.split(self.kv_proj(memory), 2, self.num_heads).unbind()
+        scores = q @ k.mT * q.shape[-1] ** -0.5
+        return scores.masked_fill(~memory_rows.mask, -torch.inf).softmax(dim=-1)
+
     def step(self, x: Tensor, memory_keys: Keys) -> Tensor:
         """Attend from x (B, K, D) to the memory of the same sentence."""
         q = self.q_proj(x).unflatten(-1, (self.num_heads, -1))

@@ -117,6 +117,20 @@ class DecoderLayer(_Layer):
         x = self.residual(x, self.cross_attention_norm, lambda y: self.cross_attention(y, rows, memory, memory_rows))
         return self.residual(x, self.feed_forward_norm, self.feed_forward)
 
+    def cross_weights(
+        self,
+        x: Tensor,
+        rows: Rows,
+        memory: Tensor,
+        memory_rows: Rows,
+        self_mask: Tensor | None,
+        rotation: Rotation | None,
+    ) -> Tensor:
+        """How the heads attend to the memory, (B, H, T, S), where `forward` is given the same."""
+        x = self.residual(x, self.self_attention_norm, lambda y: self.self_attention(y, rows, self_mask, rotation))
+        query = self.cross_attention_norm(x) if self.pre_norm else x
+        return self.cross_attention.weights(query, rows, memory, memory_rows)
+
     def step(self, x: Tensor, past: Past, memory_keys: Keys) -> Tensor:
         """Map the newest position x (B, K, D) of the K hypotheses of each sentence.
 

@@ -124,14 +124,29 @@ class Transformer(nn.Module):
 
     def _decode(self, tokens: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows) -> Tensor:
         """Padding on the right needs no mask: no earlier position sees it, and its own outputs are not used."""
+        x, order = self._decoder_start(tokens, rows)
+        for layer in self.decoder.layers:
+            x = layer(x, rows, memory, memory_rows, *order)
+        return self.decoder.norm(x)  # type: ignore[no-any-return]
+
+    def _decoder_start(self, tokens: Tensor, rows: Rows) -> tuple[Tensor, tuple[Tensor | None, Rotation | None]]:
+        """What enters the first decoder layer, and what tells each layer the order of tokens: a mask and a turn."""
         self_mask = None  # plain causality
         if self.config.attention_window is not None:
             self_mask = window_mask(rows.length, self.config.attention_window, rows.device).tril()
         x = self.tgt_embedding(tokens, rows.positions, rows.length)
-        turn = self._rotation(0, rows.length, rows.device)
-        for layer in self.decoder.layers:
-            x = layer(x, rows, memory, memory_rows, self_mask, turn)
-        return self.decoder.norm(x)  # type: ignore[no-any-return]
+        return x, (self_mask, self._rotation(0, rows.length, rows.device))
+
+    def cross_attention(self, tgt_in: Tensor, memory: Tensor, src_mask: Tensor) -> Tensor:
+        """The weights (L, B, H, T, S) by which the L decoder layers attend to the memory; see `decode`."""
+        rows, memory_rows = self._rows(tgt_in != self.pad_id), self._rows(src_mask[:, 0, 0])
+        packed = memory_rows.pack(memory)
+        x, order = self._decoder_start(rows.take(tgt_in, self.pad_id), rows)
+        weights = []
+        for layer in self._decoder_layers():
+            weights.append(layer.cross_weights(x, rows, packed, memory_rows, *order))
+            x = layer(x, rows, packed, memory_rows, *order)
+        return torch.stack(weights)[:, : len(tgt_in), :, : tgt_in.shape[1], : memory.shape[1]]
 
     def project(self, hidden: Tensor) -> Tensor:
         """Logits (..., V) of hidden states (..., D)."""

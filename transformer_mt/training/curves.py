@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from transformer_mt.errors import DataError, MissingExtraError
 from transformer_mt.files import atomic_file, read_lines
+from transformer_mt.style import BLUE, GREEN, GRID, INK, ORANGE, PNG_DOTS_PER_INCH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Record = dict[str, Any]
-
-# Colours of Okabe and Ito (2008), told apart by colour-blind readers and in print.
-BLUE, ORANGE, GREEN, INK, GRID = "#0072B2", "#D55E00", "#009E73", "#333333", "#E4E4E4"
-PNG_DOTS_PER_INCH = 130
 
 
 def draw_curves(metrics_path: Path, directory: Path) -> list[Path]:

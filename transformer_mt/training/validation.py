@@ -90,7 +90,7 @@ class Validator:
     def _translate(self, model: Transformer, loss: float) -> Validation:
         settings, evaluation = self.config.decoding, self.config.evaluation
         settings = replace(settings, beam_size=evaluation.beam_size or settings.beam_size)
-        translator = Translator(model, self.tokenizers, settings, self.max_source_pieces)
+        translator = Translator([model], self.tokenizers, settings, self.max_source_pieces)
         pairs = self.corpus.pairs[: evaluation.max_lines]
         own = [pairs[index].src for index in self.world.share(len(pairs))]
         hypotheses = [*chain(*self.world.gather(translator.translate(own)))]

@@ -1,0 +1,176 @@
+"""Segments in token ids to hypotheses: in batches of like length, by one model or by several that vote."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from transformer_mt.config.schema import DecodingConfig
+from transformer_mt.data.batching import pad_rows
+from transformer_mt.data.vocabulary import BOS_ID, EOS_ID
+from transformer_mt.decoding.constraints import TokenConstraints
+from transformer_mt.decoding.scoring import cross_attention, token_log_probs
+from transformer_mt.decoding.search import Hypothesis, Sampling, SearchSettings, beam_search, recurring_size, sample
+from transformer_mt.decoding.step import EnsembleStep, ModelStep
+from transformer_mt.decoding.terms import Term, TermRules
+from transformer_mt.device import side_by_side
+from transformer_mt.model.transformer import Transformer
+
+MOST_HYPOTHESES = 640
+"""Of all sentences of a batch on the CPU: more are not faster, and each remembers its past."""
+
+Row = TypeVar("Row")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One piece of text to be translated, in tokens."""
+
+    ids: Sequence[int]
+    """Of the source, eos included."""
+    key: int = 0
+    """The number of its line, by which it draws."""
+    prefix: Sequence[int] = ()
+    """What its translation begins with."""
+    terms: Sequence[Term] = ()
+    """What its translation has to say."""
+
+
+Pair = tuple[Segment, Sequence[int]]
+"""A segment with the tokens of a translation, without bos and eos."""
+
+
+class Searcher:
+    """One model, or several that share their vocabularies and vote, with settings; they search for segments."""
+
+    def __init__(self, models: Sequence[Transformer], settings: DecodingConfig, rules: TermRules) -> None:
+        """`models` lie on one device; `rules` are those of the target vocabulary."""
+        self.models = models
+        self.settings = settings
+        self.rules = rules
+        self.device = next(models[0].parameters()).device
+        limits = [model.longest_sequence for model in models]
+        self.longest_sequence = min((limit for limit in limits if limit is not None), default=None)
+
+    def search(
+        self, segments: Sequence[Segment], n_best: int = 1, sampling: Sampling | None = None
+    ) -> list[list[Hypothesis]]:
+        """The n_best best hypotheses for each segment, or as many draws.
+
+        Segments with terms are searched apart from the others, for their beams are wider.
+        """
+        found: list[list[Hypothesis]] = [[] for _ in segments]
+        for has_terms in (False, True):
+            chosen = [i for i, segment in enumerate(segments) if bool(segment.terms) is has_terms]
+            rows = [segments[i] for i in chosen]
+            num_hypotheses = n_best if sampling else _beam_size(rows, self.settings)
+            results = self._in_batches(
+                lambda batch: self._search_batch(batch, n_best, sampling),
+                rows,
+                [len(row.ids) for row in rows],
+                num_hypotheses,
+            )
+            for index, hypotheses in zip(chosen, results, strict=True):
+                found[index] = hypotheses
+        return found
+
+    def token_log_probs(self, pairs: Sequence[Pair]) -> list[list[float]]:
+        """The log-probability of each token of the translations, and of the eos that follows."""
+
+        def score(batch: Sequence[Pair]) -> list[list[float]]:
+            return token_log_probs(self.models, *self._padded(batch))
+
+        return self._in_batches(score, pairs, _lengths(pairs), 1)
+
+    def attention(self, pairs: Sequence[Pair]) -> list[Tensor]:
+        """How much each token of a translation attends to each of its source when it is said: float32 (T, S)."""
+
+        def attend(batch: Sequence[Pair]) -> list[Tensor]:
+            src, tgt = self._padded(batch)
+            weights = torch.stack([cross_attention(model, src, tgt) for model in self.models]).mean(dim=0).cpu()
+            return [w[: len(ids), : len(one.ids)] for w, (one, ids) in zip(weights, batch, strict=True)]
+
+        return self._in_batches(attend, pairs, _lengths(pairs), 1)
+
+    def _padded(self, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+        """Sources (B, S) and translations (B, T), the latter from bos to eos."""
+        src = pad_rows([list(segment.ids) for segment, _ in pairs])
+        tgt = pad_rows([[BOS_ID, *ids, EOS_ID] for _, ids in pairs])
+        return torch.from_numpy(src).to(self.device), torch.from_numpy(tgt).to(self.device)
+
+    def _in_batches(
+        self,
+        compute: Callable[[list[Row]], list[Result]],
+        rows: Sequence[Row],
+        lengths: Sequence[int],
+        num_hypotheses: int,
+    ) -> list[Result]:
+        """What `compute` gives for each row, `num_hypotheses` of them to a row, in batches of like length."""
+        most_sentences = max(1, MOST_HYPOTHESES // num_hypotheses) if self.device.type == "cpu" else len(rows)
+        batches = list(_length_batches(lengths, self.settings.batch_tokens, most_sentences))
+
+        @torch.inference_mode()
+        def of_batch(batch: list[int]) -> list[Result]:
+            return compute([rows[i] for i in batch])
+
+        found: dict[int, Result] = {}
+        with side_by_side(self.device, len(batches)) as run:
+            for batch, results in zip(batches, run(of_batch, batches), strict=True):
+                found.update(zip(batch, results, strict=True))
+        return [found[i] for i in range(len(rows))]
+
+    def _search_batch(
+        self, segments: Sequence[Segment], n_best: int, sampling: Sampling | None
+    ) -> list[list[Hypothesis]]:
+        src = torch.from_numpy(pad_rows([list(segment.ids) for segment in segments])).to(self.device)
+        settings = SearchSettings(
+            beam_size=_beam_size(segments, self.settings),
+            length_penalty=self.settings.length_penalty,
+            bos_id=BOS_ID,
+            eos_id=EOS_ID,
+            n_best=n_best,
+        )
+        constraints = self._constraints(segments)
+        steps = [ModelStep(model, src) for model in self.models]
+        step = steps[0] if len(steps) == 1 else EnsembleStep(steps)
+        if sampling is not None:
+            keys = [segment.key for segment in segments]
+            return sample(step, self._max_lengths(segments), settings, sampling, keys, constraints)
+        return beam_search(step, self._max_lengths(segments), settings, constraints)
+
+    def _constraints(self, segments: Sequence[Segment]) -> TokenConstraints | None:
+        """None where nothing is asked, so that the search does not look for it."""
+        prefixes = [segment.prefix for segment in segments] if any(segment.prefix for segment in segments) else []
+        terms = [segment.terms for segment in segments] if any(segment.terms for segment in segments) else []
+        if not prefixes and not terms and self.settings.no_repeat_ngram is None:
+            return None
+        return TokenConstraints(prefixes, self.settings.no_repeat_ngram, terms, self.rules if terms else None)
+
+    def _max_lengths(self, segments: Sequence[Segment]) -> Tensor:
+        """Most tokens of each translation (B,), eos included; a forced beginning is not counted."""
+        lengths = torch.tensor([len(segment.ids) for segment in segments], device=self.device)
+        limits = (lengths * self.settings.max_length_ratio).long() + self.settings.max_length_extra
+        limits += torch.tensor([len(segment.prefix) for segment in segments], device=self.device)
+        return limits.clamp_max(self.longest_sequence or int(limits.max()))
+
+
+def _beam_size(segments: Sequence[Segment], settings: DecodingConfig) -> int:
+    """Hypotheses of each segment: so many more than usual that each amount of terms said has a place of its own."""
+    return settings.beam_size + max((sum(map(len, segment.terms)) for segment in segments), default=0)
+
+
+def _lengths(pairs: Sequence[Pair]) -> list[int]:
+    return [max(len(segment.ids), len(ids) + 2) for segment, ids in pairs]
+
+
+def _length_batches(lengths: Sequence[int], batch_tokens: int, most_sentences: int) -> Iterator[list[int]]:
+    """Indices of the rows in batches of at most `batch_tokens` padded tokens, longest rows first."""
+    order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable").tolist()
+    while order:
+        size = recurring_size(max(1, min(batch_tokens // lengths[order[0]], most_sentences)))
+        yield order[:size]
+        order = order[size:]
