@@ -10,8 +10,8 @@ import torch
 from tests.decoding.test_search import BOS, EOS, VOCAB, TableStep, all_hypotheses, settings
 from transformer_mt.data.tokenizer import Tokenizer
 from transformer_mt.decoding.constraints import TokenConstraints
-from transformer_mt.decoding.search import Sampling, beam_search, sample
-from transformer_mt.decoding.terms import Form, Glossary, Term, TermRules, make_term
+from transformer_mt.decoding.search import Beam, Sampling, advance, beam_search, best_continuations, sample
+from transformer_mt.decoding.terms import Form, Glossary, Term, TermRules, arrange_by_progress, make_term
 from transformer_mt.errors import DataError
 
 SENTENCES, LENGTH = [5, 6, 7], 5
@@ -99,6 +99,16 @@ def test_a_narrow_beam_says_every_term_too(beam_size: int) -> None:
     answers = beam_search(TableStep(sentences), torch.full((40,), 10), settings(beam_size), constraints)
     for (one,), wanted in zip(answers, terms, strict=True):
         assert all(holds(one.tokens, term) for term in wanted) and one.log_prob > -1000
+
+
+def test_an_end_is_kept_for_having_said_all_however_improbable_the_term_was() -> None:
+    live = Beam(torch.tensor([[[BOS, 2], [BOS, 3]]]), torch.tensor([[-0.1, -20.0]]))
+    log_probs = torch.tensor([[[-1.0, -9.0, -1.0, -9.0], [-5.0, -0.1, -5.0, -5.0]]])
+    best = best_continuations(live.scores, log_probs, 4)
+    assert (1, EOS) not in zip(best.parents[0].tolist(), best.tokens[0].tolist(), strict=True)
+    kept = arrange_by_progress(best, log_probs, live, [[a_term(3)]], RULES)
+    _, ended, _ = advance(live, kept, EOS)
+    assert ended is not None and [BOS, 3, EOS] in ended.tokens[0].tolist()
 
 
 def test_terms_that_cannot_be_said_in_time_are_given_up_at_the_maximum_length() -> None:

@@ -82,14 +82,16 @@ def ways(settings: DecodingConfig, device: torch.device) -> list[Way]:
 
 def measure_all(task: Task, candidates: Sequence[Way], seconds: float) -> Iterator[Measurement]:
     """Measure each way in turn, on so many lines that all take `seconds` together at most."""
+    started = time.perf_counter()
     slowest = max(candidates, key=lambda way: (way.beam_size, way.precision == "fp32"))
     speed = _apart(_pilot, task, slowest)
-    count = int(speed * seconds * _SHARE_FOR_LINES / len(candidates))
-    count = max(1, min(len(task.lines), count))
+    to_start = time.perf_counter() - started
+    seconds_each = max(1.0, (seconds - to_start) / len(candidates) - to_start)
+    count = max(1, min(len(task.lines), int(speed * seconds_each * _SHARE_FOR_LINES)))
     chosen = [i * len(task.lines) // count for i in range(count)]  # evenly, as files may be sorted
     less = replace(task, lines=[task.lines[i] for i in chosen], references=[task.references[i] for i in chosen])
     for way in candidates:
-        yield _apart(_measure, less, way, seconds / len(candidates) / 5)
+        yield _apart(_measure, less, way, seconds_each / 5)
 
 
 def mark_dominated(rows: Sequence[Measurement]) -> list[Measurement]:

@@ -21,6 +21,8 @@ from transformer_mt.model.transformer import Transformer
 
 MOST_HYPOTHESES = 640
 """Of all sentences of a batch on the CPU: more are not faster, and each remembers its past."""
+_MOST_BEAMS = 12
+"""For segments with terms. A single beam, shared out, finds places for them that nobody would choose."""
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -159,8 +161,9 @@ class Searcher:
 
 
 def _beam_size(segments: Sequence[Segment], settings: DecodingConfig) -> int:
-    """Hypotheses of each segment: so many more than usual that each amount of terms said has a place of its own."""
-    return settings.beam_size + max((sum(map(len, segment.terms)) for segment in segments), default=0)
+    """Hypotheses of each segment: a beam for each amount of its terms that may be said, up to a limit."""
+    most = max((sum(map(len, segment.terms)) for segment in segments), default=0)
+    return settings.beam_size * min(1 + most, _MOST_BEAMS)
 
 
 def _lengths(pairs: Sequence[Pair]) -> list[int]:

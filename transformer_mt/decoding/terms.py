@@ -182,19 +182,15 @@ def arrange_by_progress(
 
 def _arranged(one: Candidates, allowed: Tensor, live: Beam, terms: Sequence[Term], rules: TermRules) -> Candidates:
     """`arrange_by_progress` for one sentence: candidates (C,), allowed (K, V)."""
-    size, beam_size = len(one.scores), live.scores.shape[1]
+    size = len(one.scores)
     said = [tokens[1:] for tokens in live.tokens[0].tolist()]
     pool = _pool(one, allowed, live.scores[0], said, terms, rules)
-    best_first = sorted(pool, key=lambda place: -pool[place])
-    kept = [place for place in best_first[:beam_size] if place[1] == rules.eos_id]
     by_amount: dict[int, list[tuple[int, int]]] = {}
-    for parent, token in best_first:
-        if token != rules.eos_id:
-            amount, _ = rules.progress([*said[parent], token], terms)
-            by_amount.setdefault(amount, []).append((parent, token))
+    for parent, token in sorted(pool, key=lambda place: -pool[place]):
+        amount, _ = rules.progress([*said[parent], token], terms)
+        by_amount.setdefault(amount, []).append((parent, token))
     ranked = [(rank, -amount, place) for amount, places in by_amount.items() for rank, place in enumerate(places)]
-    kept += [place for _, _, place in sorted(ranked)]
-    rows = [(pool[place], *place) for place in kept] + [(-torch.inf, 0, rules.eos_id)] * size
+    rows = [(pool[place], *place) for _, _, place in sorted(ranked)] + [(-torch.inf, 0, rules.eos_id)] * size
     scores, parents, tokens = (torch.tensor(column, device=allowed.device) for column in zip(*rows[:size], strict=True))
     return Candidates(scores, parents, tokens)
 
