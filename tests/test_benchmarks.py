@@ -82,7 +82,9 @@ def test_decoding_beside_ctranslate2_gives_the_same_lines_and_counts_them(tiny_r
     words = ("decode", "--bundle", tiny_run, "--src", folder / "val.en", "--ref", folder / "val.fr")
     words = (*words, "--threads", 1, "--beam", 1)
     engines = "ours:fp32:512,ctranslate2:float32:16"
-    *rows, ratios = map(json.loads, measured(*words, "--json", "--no-wait", "--against", "--engines", engines))
+    lines = measured(*words, "--json", "--no-wait", "--against", "--engines", engines)
+    *rows, ratios, starts = map(json.loads, lines)
+    assert 0 < starts["import_torch_s"] < starts["first_translation_s"]
     assert [row["toolkit"] for row in rows] == ["transformer_mt", "ctranslate2"] * 2
     num_lines = len((folder / "val.en").read_text().splitlines())
     for row in rows:

@@ -6,6 +6,7 @@ config.yaml         the configuration it was trained with
 model.safetensors   the weights
 tokenizer/          the SentencePiece model or models
 golden.jsonl        sentences with the translations this model gave when it was written
+shortlist.safetensors  what each source piece became in training (not in bundles of older versions)
 """
 
 import json
@@ -14,11 +15,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from transformer_mt import __version__
 from transformer_mt.config.loading import load_config, to_yaml
 from transformer_mt.config.schema import Config
+from transformer_mt.data.shortlist import Shortlist
 from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.data.vocabulary import PAD_ID
 from transformer_mt.errors import BundleError
@@ -27,6 +32,7 @@ from transformer_mt.model.transformer import Transformer
 from transformer_mt.tensors import load_tensors, load_weights, save_tensors
 
 FORMAT_VERSION = 1
+SHORTLIST_FILE = "shortlist.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class Bundle:
     golden: Sequence[Golden] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     """Plain JSON: `max_source_pieces` (longest source trained on), and what the run knows of itself."""
+    shortlist: Shortlist | None = None
 
 
 def build_model(config: Config, tokenizers: TokenizerPair) -> Transformer:
@@ -63,6 +70,9 @@ def save_bundle(path: Path, bundle: Bundle, weights: dict[str, Tensor] | None = 
         bundle.tokenizers.save(directory / "tokenizer")
         (directory / "config.yaml").write_text(to_yaml(bundle.config), encoding="utf-8")
         _write_golden(directory / "golden.jsonl", bundle.golden)
+        if bundle.shortlist is not None:
+            tables = {name: torch.from_numpy(table) for name, table in asdict(bundle.shortlist).items()}
+            save_tensors(directory / SHORTLIST_FILE, tables)
         about = {"format_version": FORMAT_VERSION, "written_by": f"transformer_mt {__version__}"}
         languages = {"src_lang": bundle.config.data.src_lang, "tgt_lang": bundle.config.data.tgt_lang}
         write_json(directory / "bundle.json", {**about, **languages, "facts": bundle.facts})
@@ -79,9 +89,23 @@ def load_bundle(path: Path) -> Bundle:
     about = _read_about(directory)
     config = load_config(directory / "config.yaml")
     tokenizers = TokenizerPair.load(directory / "tokenizer", untrusted=True)  # a bundle may come from anyone
-    model = build_model(config, tokenizers)
+    with _NoDraws():
+        model = build_model(config, tokenizers)
     load_weights(model, load_tensors(directory / "model.safetensors"), directory / "model.safetensors")
-    return Bundle(config, model.eval(), tokenizers, _read_golden(directory / "golden.jsonl"), about["facts"])
+    golden, shortlist = (
+        _read_golden(directory / "golden.jsonl"),
+        _read_shortlist(directory / SHORTLIST_FILE, tokenizers),
+    )
+    return Bundle(config, model.eval(), tokenizers, golden, about["facts"], shortlist)
+
+
+class _NoDraws(TorchFunctionMode):
+    """Nothing is drawn at random: for weights that are replaced right away."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.Tensor.uniform_, torch.Tensor.normal_):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def bundle_directory(path: Path) -> Path:
@@ -109,6 +133,19 @@ def _read_about(directory: Path) -> dict[str, Any]:
             f"up to format {FORMAT_VERSION}; update transformer_mt"
         )
     return about
+
+
+def _read_shortlist(path: Path, tokenizers: TokenizerPair) -> Shortlist | None:
+    if not path.exists():
+        return None
+    tables = {name: tensor.numpy() for name, tensor in load_tensors(path).items()}
+    is_right = tables.keys() == {"likely", "always"} and len(tables["likely"]) == tokenizers.src.vocab_size
+    if not is_right or any(
+        table.dtype != np.int32 or table.min(initial=0) < 0 or table.max(initial=0) >= tokenizers.tgt.vocab_size
+        for table in tables.values()
+    ):
+        raise BundleError(f"{path}: does not fit the tokenizer of this bundle")
+    return Shortlist(**tables)
 
 
 def _write_golden(path: Path, golden: Sequence[Golden]) -> None:

@@ -14,6 +14,7 @@ from ctranslate2.specs import common_spec, transformer_spec
 from torch import Tensor, nn
 
 from transformer_mt.bundle import Bundle, load_bundle
+from transformer_mt.data.shortlist import Shortlist
 from transformer_mt.data.vocabulary import SPECIAL_PIECES
 from transformer_mt.model.layers import NORM_EPSILON, DecoderLayer
 
@@ -55,6 +56,16 @@ def export(bundle: Bundle, directory: Path, quantization: str | None) -> None:
     spec.optimize(quantization=quantization)
     directory.mkdir(parents=True)
     spec.save(str(directory))
+    if bundle.shortlist is not None:
+        write_map(bundle, bundle.shortlist, directory / "vmap.txt")
+
+
+def write_map(bundle: Bundle, shortlist: Shortlist, path: Path) -> None:
+    """The bundle's shortlist as CTranslate2's vocabulary map: a source piece, a tab, its target pieces."""
+    names = pieces(bundle.tokenizers.tgt)
+    rows = [("", shortlist.always), *zip(pieces(bundle.tokenizers.src), shortlist.likely, strict=True)]
+    lines = (f"{piece}\t{' '.join(names[i] for i in dict.fromkeys(ids.tolist()))}\n" for piece, ids in rows)
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 def set_layer(spec: Any, layer: nn.Module) -> None:

@@ -1,8 +1,9 @@
-"""Decoding speed: sentences a second from text to text, and milliseconds for one sentence at a time.
+"""Decoding speed: sentences a second from text to text, milliseconds for one sentence at a time, seconds to the first.
 
 An engine is NAME:PRECISION:BATCH. `ours` takes its batch in source tokens (precision bf16, fp32), `ctranslate2` in
-sentences (float32, int8); both decode the weights of the same bundle with the same pieces. Each engine is measured in
-processes of its own, by turns.
+sentences (float32, int8); both decode the weights of the same bundle with the same pieces. `+shortlist` after the
+precision narrows the vocabulary by the bundle's list, which CTranslate2 calls a vocabulary map. Each engine is measured
+in processes of its own, by turns.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from machine import OtherLoad, peak_rss_mb, wait_for_quiet
 from rows import row_of, show
 
@@ -29,8 +31,10 @@ from transformer_mt.evaluation.scores import corpus_bleu
 Translate = Callable[[Sequence[str]], list[str]]
 
 ENGINES = "ours:bf16:2048,ctranslate2:int8:32,ctranslate2:int8:64,ctranslate2:float32:32"
+SHORTLIST = "+shortlist"
 NUM_ALONE = 100
 """Sentences that are translated one at a time."""
+NUM_STARTS = 5
 LONGEST = 250
 """Pieces at which CTranslate2 ends a translation; its limit does not depend on the source."""
 
@@ -107,8 +111,14 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 def ours(args: argparse.Namespace, bundle: Bundle, precision: str, batch: int) -> tuple[Translate, Translate]:
     """This project's translator, for many sentences and for one."""
     set_threads(args.threads)
-    settings = replace(bundle.config.decoding, beam_size=args.beam, precision=precision, batch_tokens=batch)
-    translator = Translator([bundle.model], bundle.tokenizers, settings, bundle.facts["max_source_pieces"])
+    settings = replace(
+        bundle.config.decoding,
+        beam_size=args.beam,
+        precision=precision.removesuffix(SHORTLIST),
+        shortlist=precision.endswith(SHORTLIST),
+        batch_tokens=batch,
+    )
+    translator = Translator.from_bundles([bundle], torch.device("cpu"), settings)
     return translator.translate, translator.translate
 
 
@@ -127,11 +137,13 @@ def ctranslate2(args: argparse.Namespace, bundle: Bundle, precision: str, batch:
             max_batch_size=batch,
             max_decoding_length=LONGEST,
             length_penalty=bundle.config.decoding.length_penalty,
+            use_vmap=precision.endswith(SHORTLIST),
         )
         return tgt.decode([[names[piece] for piece in result.hypotheses[0]] for result in results])
 
-    several = Engine(str(args.model), compute_type=precision, inter_threads=args.threads, intra_threads=1)
-    one = Engine(str(args.model), compute_type=precision, inter_threads=1, intra_threads=args.threads)
+    arithmetic = precision.removesuffix(SHORTLIST)
+    several = Engine(str(args.model), compute_type=arithmetic, inter_threads=args.threads, intra_threads=1)
+    one = Engine(str(args.model), compute_type=arithmetic, inter_threads=1, intra_threads=args.threads)
     return lambda lines: translate_with(several, lines), lambda lines: translate_with(one, lines)
 
 
@@ -179,6 +191,22 @@ def compare(args: argparse.Namespace) -> None:
             ratios = {key: round(medians[name][key] / medians[other][key], 2) for key in keys}
             same = sum(map(str.__eq__, texts[name], texts[other])) / len(texts[name])
             print(json.dumps({"engine": name, "against": other, **ratios, "same_lines": round(same, 4)}), flush=True)
+    print(json.dumps(start_up(args)), flush=True)
+
+
+def start_up(args: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of whole processes: one that only imports torch, and one that translates a line; medians, by turns."""
+    imports = [sys.executable, "-c", "import torch"]
+    translates = [sys.executable, "-m", "transformer_mt", "translate", str(args.bundle), "--threads", str(args.threads)]
+    line = args.src.read_text(encoding="utf-8").split("\n")[0].encode()
+    seconds: dict[str, list[float]] = {"import torch": [], "first translation": []}
+    for _ in range(NUM_STARTS):
+        for name, command in zip(seconds, (imports, translates), strict=True):
+            started = time.perf_counter()
+            subprocess.run(command, input=line, stdout=subprocess.DEVNULL, check=True)
+            seconds[name].append(time.perf_counter() - started)
+    imported, translated = (statistics.median(found) for found in seconds.values())
+    return {"import_torch_s": round(imported, 2), "first_translation_s": round(translated, 2)}
 
 
 def measured_apart(engine: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -190,7 +218,7 @@ def measured_apart(engine: str, args: argparse.Namespace, folder: Path) -> dict[
     if args.no_wait:
         words.append("--no-wait")
     here, environment = Path(__file__).parent, dict(os.environ)
-    name, precision, _ = engine.split(":")
+    name, precision, _ = engine.replace(SHORTLIST, "").split(":")
     if name == "ctranslate2":
         exported = folder / precision
         environment["CT2_VERBOSE"] = "-1"

@@ -10,7 +10,7 @@ from transformer_mt.decoding.bench import Measurement, Way, mark_dominated
 
 
 def row(bleu: float, speed: float, p50: float) -> Measurement:
-    way = Way(beam_size=1, precision="fp32")
+    way = Way(beam_size=1, precision="fp32", shortlist=False)
     return Measurement(
         way=way, bleu=bleu, sentences_per_second=speed, p50_ms=p50, p95_ms=p50, memory_mb=1, size_mb=1, start_s=1
     )
@@ -31,6 +31,7 @@ def test_bench_measures_greedy_and_beam_and_keeps_to_its_minutes(
     result = json.loads(capsys.readouterr().out)
     assert json.loads((tmp_path / "bench.json").read_text()) == result
     assert {way["beam_size"] for way in result["ways"]} == {1, 5}
+    assert {way["shortlist"] for way in result["ways"]} == {True, False}
     assert all(way["bleu"] > 20 and way["p50_ms"] <= way["p95_ms"] and way["size_mb"] > 0.1 for way in result["ways"])
     assert (tmp_path / "bench.png").stat().st_size > 5000
 

@@ -57,7 +57,9 @@ def test_a_packed_map_is_the_plain_one_on_rounded_weights(bias: bool, relu: bool
     rounded.load_state_dict({name: tensor.bfloat16().float() for name, tensor in linear.state_dict().items()})
     expected = rounded(x.float())
     expected = expected.relu() if relu else expected
-    torch.testing.assert_close(PackedLinear(linear, torch.bfloat16)(x, relu).float(), expected, atol=0.02, rtol=0.01)
+    torch.testing.assert_close(
+        PackedLinear(linear.weight, linear.bias, torch.bfloat16)(x, relu).float(), expected, atol=0.02, rtol=0.01
+    )
 
 
 def test_tasks_side_by_side_come_back_in_order_and_leave_the_threads_as_they_were() -> None:

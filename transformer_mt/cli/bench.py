@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if not pairs:
         raise TransformerMTError("there is nothing to translate: no pairs")
     task = Task(args.bundle, [p.src for p in pairs], [p.tgt for p in pairs], str(device), args.threads)
-    candidates = ways(bundle.config.decoding, device)
+    candidates = ways(bundle, device)
     _tell(f"measuring {len(candidates)} ways of decoding, {args.minutes:g} minutes at most")
     rows = []
     for row in measure_all(task, candidates, 60 * args.minutes):
@@ -86,15 +86,14 @@ def _write(directory: Path, result: dict[str, Any], rows: Sequence[Any]) -> None
 
 
 def _as_table(rows: Sequence[Any]) -> str:
-    lines = ["way              BLEU  sentences/s   p50 ms   p95 ms  memory MB  weights MB  start s"]
+    lines = ["way                       BLEU  sentences/s   p50 ms   p95 ms  memory MB  weights MB  start s"]
     for row in rows:
         lines.append(
-            f"{row.way.name:14s} {row.bleu:6.2f} {row.sentences_per_second:12.1f} {row.p50_ms:8.1f} {row.p95_ms:8.1f} "
+            f"{row.way.name:23s} {row.bleu:6.2f} {row.sentences_per_second:12.1f} {row.p50_ms:8.1f} {row.p95_ms:8.1f} "
             f"{row.memory_mb:10.0f} {row.size_mb:11.1f} {row.start_s:8.1f}{'  dominated' if row.is_dominated else ''}"
         )
     best = next(row for row in sorted(rows, key=lambda row: -row.sentences_per_second) if not row.is_dominated)
-    options = f"--beam-size {best.way.beam_size} --precision {best.way.precision}"
-    return "\n".join([*lines, f"fastest: {options}"])
+    return "\n".join([*lines, f"fastest: {best.way.options}"])
 
 
 def _tell(text: str) -> None:

@@ -37,6 +37,12 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--length-penalty", type=float, metavar="A", help="score is log P / length ** A")
     group.add_argument("--no-repeat-ngram", type=int, metavar="N", help="no run of N pieces occurs twice")
+    group.add_argument(
+        "--shortlist",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="look only at pieces that the source may become",
+    )
     group.add_argument("--batch-tokens", type=int, metavar="N", help="source tokens translated together")
     group.add_argument("--precision", choices=["auto", "fp32", "bf16"], help="arithmetic of the search")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
@@ -61,7 +67,7 @@ def load_translator(args: argparse.Namespace) -> Loaded:
     device = resolve_device(args.device)
     set_threads(args.threads)
     bundle, *others = (load_bundle(path) for path in (args.bundle, *args.ensemble))
-    names = ("beam_size", "length_penalty", "no_repeat_ngram", "batch_tokens", "precision")
+    names = ("beam_size", "length_penalty", "no_repeat_ngram", "shortlist", "batch_tokens", "precision")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     settings = replace(bundle.config.decoding, **given)
     if problems := list(settings.problems()):

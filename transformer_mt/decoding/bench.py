@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from transformer_mt.bundle import load_bundle
-from transformer_mt.config.schema import DecodingConfig
+from transformer_mt.bundle import Bundle, load_bundle
 from transformer_mt.decoding.translator import Translator
 from transformer_mt.device import has_fast_bf16
 
@@ -30,11 +30,19 @@ class Way:
 
     beam_size: int
     precision: str
+    shortlist: bool
 
     @property
     def name(self) -> str:
         """As people read it."""
-        return f"{'greedy' if self.beam_size == 1 else f'beam {self.beam_size}'} {self.precision}"
+        search = "greedy" if self.beam_size == 1 else f"beam {self.beam_size}"
+        return f"{search} {self.precision}{' shortlist' if self.shortlist else ''}"
+
+    @property
+    def options(self) -> str:
+        """By which `translate` goes this way."""
+        shortlist = "--shortlist" if self.shortlist else "--no-shortlist"
+        return f"--beam-size {self.beam_size} --precision {self.precision} {shortlist}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +81,19 @@ class Task:
     threads: int | None
 
 
-def ways(settings: DecodingConfig, device: torch.device) -> list[Way]:
-    """Greedy search and a beam, in each precision that is fast here."""
-    beams = (1, settings.beam_size if settings.beam_size > 1 else 5)
+def ways(bundle: Bundle, device: torch.device) -> list[Way]:
+    """Greedy search and a beam, in each precision that is fast here, with all of the vocabulary and the shortlist."""
+    usual = bundle.config.decoding.beam_size
+    beams = (1, usual if usual > 1 else 5)
     precisions = ("fp32", "bf16") if has_fast_bf16(device) else ("fp32",)
-    return [Way(beam_size=beam, precision=precision) for beam in beams for precision in precisions]
+    shortlists = (False,) if bundle.shortlist is None else (False, True)
+    return [Way(beam_size=b, precision=p, shortlist=s) for b, p, s in product(beams, precisions, shortlists)]
 
 
 def measure_all(task: Task, candidates: Sequence[Way], seconds: float) -> Iterator[Measurement]:
     """Measure each way in turn, on so many lines that all take `seconds` together at most."""
     started = time.perf_counter()
-    slowest = max(candidates, key=lambda way: (way.beam_size, way.precision == "fp32"))
+    slowest = max(candidates, key=lambda way: (way.beam_size, way.precision == "fp32", not way.shortlist))
     speed = _apart(_pilot, task, slowest)
     to_start = time.perf_counter() - started
     seconds_each = max(1.0, (seconds - to_start) / len(candidates) - to_start)

@@ -1,7 +1,7 @@
 """Segments in token ids to hypotheses: in batches of like length, by one model or by several that vote."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from transformer_mt.config.schema import DecodingConfig
 from transformer_mt.data.batching import pad_rows
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID
 from transformer_mt.decoding.constraints import TokenConstraints
+from transformer_mt.decoding.narrowing import Narrowing
 from transformer_mt.decoding.scoring import cross_attention, token_log_probs
 from transformer_mt.decoding.search import Hypothesis, Sampling, SearchSettings, beam_search, recurring_size, sample
 from transformer_mt.decoding.step import EnsembleStep, ModelStep
@@ -49,11 +50,21 @@ Pair = tuple[Segment, Sequence[int]]
 class Searcher:
     """One model, or several that share their vocabularies and vote, with settings; they search for segments."""
 
-    def __init__(self, models: Sequence[Transformer], settings: DecodingConfig, rules: TermRules) -> None:
-        """`models` lie on one device; `rules` are those of the target vocabulary."""
+    def __init__(
+        self,
+        models: Sequence[Transformer],
+        settings: DecodingConfig,
+        rules: TermRules,
+        narrowing: Narrowing | None = None,
+    ) -> None:
+        """`models` lie on one device; `rules` are those of the target vocabulary, which `narrowing` makes smaller.
+
+        Where something is drawn, or constraints are to be kept to, the whole vocabulary is looked at.
+        """
         self.models = models
         self.settings = settings
         self.rules = rules
+        self.narrowing = narrowing
         self.device = next(models[0].parameters()).device
         limits = [model.longest_sequence for model in models]
         self.longest_sequence = min((limit for limit in limits if limit is not None), default=None)
@@ -129,24 +140,31 @@ class Searcher:
         self, segments: Sequence[Segment], n_best: int, sampling: Sampling | None
     ) -> list[list[Hypothesis]]:
         src = torch.from_numpy(pad_rows([list(segment.ids) for segment in segments])).to(self.device)
+        constraints, narrowed = self._constraints(segments), None
+        if self.narrowing is not None and constraints is None and sampling is None:
+            narrowed = self.narrowing.of(src)
         settings = SearchSettings(
             beam_size=_beam_size(segments, self.settings),
             length_penalty=self.settings.length_penalty,
-            bos_id=BOS_ID,
-            eos_id=EOS_ID,
+            bos_id=narrowed.bos_place if narrowed else BOS_ID,
+            eos_id=narrowed.eos_place if narrowed else EOS_ID,
             n_best=n_best,
         )
-        constraints = self._constraints(segments)
-        steps = [ModelStep(model, src) for model in self.models]
+        steps = [ModelStep(model, src, narrowed) for model in self.models]
         step = steps[0] if len(steps) == 1 else EnsembleStep(steps)
         if sampling is not None:
             keys = [segment.key for segment in segments]
             return sample(step, self._max_lengths(segments), settings, sampling, keys, constraints)
-        return beam_search(step, self._max_lengths(segments), settings, constraints)
+        found = beam_search(step, self._max_lengths(segments), settings, constraints)
+        if narrowed is None:
+            return found
+        ids = narrowed.ids.tolist()
+        return [[replace(one, tokens=[ids[place] for place in one.tokens]) for one in row] for row in found]
 
     def _constraints(self, segments: Sequence[Segment]) -> TokenConstraints | None:
         """None where nothing is asked, so that the search does not look for it."""
-        prefixes = [segment.prefix for segment in segments] if any(segment.prefix for segment in segments) else []
+        room = None if self.longest_sequence is None else self.longest_sequence - 1  # eos takes one
+        prefixes = [segment.prefix[:room] for segment in segments] if any(one.prefix for one in segments) else []
         terms = [segment.terms for segment in segments] if any(segment.terms for segment in segments) else []
         if not prefixes and not terms and self.settings.no_repeat_ngram is None:
             return None

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from transformer_mt.decoding.narrowing import Narrowed
 from transformer_mt.decoding.scoring import mean_of_probabilities
 from transformer_mt.decoding.search import StepFunction
 from transformer_mt.model.cache import Keys
@@ -21,21 +22,28 @@ class ModelStep:
     The encoder runs once; its keys and values are computed once a sentence and shared by the K hypotheses.
     """
 
-    def __init__(self, model: Transformer, src: Tensor) -> None:
-        """Encode src (B, S)."""
+    def __init__(self, model: Transformer, src: Tensor, vocabulary: Narrowed | None = None) -> None:
+        """Encode src (B, S); a `vocabulary` stands for that of the model, tokens being places in it."""
         self.model = model
+        self.vocabulary = vocabulary
+        self.output = model.project if vocabulary is None else model.output_rows(vocabulary.ids)
         self.cache = model.new_cache()
         self.position = 0
         self.memory_keys = model.decoder_memory(model.encode(src), model.source_mask(src))
 
     def step(self, tokens: Tensor) -> None:
         """See `search.StepFunction`."""
+        if self.vocabulary is not None:
+            tokens = self.vocabulary.ids[tokens]
         self.hidden = self.model.step(tokens, self.position, self.cache, self.memory_keys)
         self.position += 1
 
     def log_probs(self, sentences: slice) -> Tensor:
         """See `search.StepFunction`."""
-        return F.log_softmax(self.model.project(self.hidden[sentences]), dim=-1, dtype=torch.float32)
+        logits = self.output(self.hidden[sentences])
+        if self.vocabulary is not None:
+            logits = logits + self.vocabulary.bias[sentences]
+        return F.log_softmax(logits, dim=-1, dtype=torch.float32)
 
     def reorder(self, parents: Tensor) -> None:
         """See `search.StepFunction`."""
@@ -44,6 +52,8 @@ class ModelStep:
     def select(self, rows: Tensor) -> None:
         """See `search.StepFunction`."""
         self.cache.select(rows)
+        if self.vocabulary is not None:
+            self.vocabulary = self.vocabulary.select(rows)
         self.memory_keys = [
             Keys(keys[rows], values[rows], None if bias is None else bias[rows])
             for keys, values, bias in self.memory_keys

@@ -11,8 +11,10 @@ import torch
 
 from transformer_mt.bundle import Bundle, load_bundle
 from transformer_mt.config.schema import DecodingConfig
+from transformer_mt.data.shortlist import Shortlist
 from transformer_mt.data.tokenizer import TokenizerPair, escape
 from transformer_mt.data.vocabulary import EOS_ID, SPECIAL_PIECES
+from transformer_mt.decoding.narrowing import Narrowing
 from transformer_mt.decoding.search import Hypothesis
 from transformer_mt.decoding.searcher import Pair, Searcher, Segment
 from transformer_mt.decoding.segments import segments
@@ -57,15 +59,24 @@ class Translator:
     """A model with its tokenizers and settings, ready to translate; or several models that vote."""
 
     def __init__(
-        self, models: Sequence[Transformer], tokenizers: TokenizerPair, settings: DecodingConfig, max_source_pieces: int
+        self,
+        models: Sequence[Transformer],
+        tokenizers: TokenizerPair,
+        settings: DecodingConfig,
+        max_source_pieces: int,
+        shortlist: Shortlist | None = None,
     ) -> None:
-        """`max_source_pieces` is the longest source, eos included, that is translated in one part."""
+        """`max_source_pieces` is the longest source, eos included, that is translated in one part.
+
+        Raises TransformerMTError when the settings ask for a shortlist and there is none.
+        """
         self.device = next(models[0].parameters()).device
         self.precision = _decoding_precision(settings.precision, self.device)
         self.tokenizers = tokenizers
         self.settings = settings
         self.rules = TermRules.of(tokenizers.tgt)
-        self.searcher = Searcher([packed(model, self.precision) for model in models], settings, self.rules)
+        ready = [packed(model, self.precision) for model in models]
+        self.searcher = Searcher(ready, settings, self.rules, self._narrowing(shortlist))
         self.max_source_pieces = min(max_source_pieces, self.searcher.longest_sequence or max_source_pieces)
 
     @classmethod
@@ -99,7 +110,14 @@ class Translator:
                 )
         limits = (int(one.facts.get("max_source_pieces", one.config.data.max_length)) for one in bundles)
         models = [bundle.model.to(device).eval() for bundle in bundles]
-        return cls(models, first.tokenizers, settings or first.config.decoding, min(limits))
+        return cls(models, first.tokenizers, settings or first.config.decoding, min(limits), first.shortlist)
+
+    def _narrowing(self, shortlist: Shortlist | None) -> Narrowing | None:
+        if not self.settings.shortlist:
+            return None
+        if shortlist is None:
+            raise TransformerMTError("decoding.shortlist: this bundle holds none; bundles of newer trainings do")
+        return Narrowing(shortlist, self.tokenizers.tgt.vocab_size, self.device)
 
     def translate(self, lines: Iterable[str]) -> list[str]:
         """The translation of each line, in order; a blank line is answered by itself.

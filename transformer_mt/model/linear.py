@@ -36,6 +36,10 @@ class Linear(nn.Linear):
             mapped = self._map(padded, relu)
         return mapped[: len(rows)].view(*x.shape[:-1], self.out_features) if missing or x.dim() != 2 else mapped
 
+    def rows(self, ids: Tensor) -> "PackedLinear":
+        """The map to the outputs `ids` alone, for a map without bias."""
+        return PackedLinear(self.weight[ids], None, self.weight.dtype)
+
     def _map(self, x: Tensor, relu: bool) -> Tensor:
         mapped = super().forward(x)
         return F.relu(mapped) if relu else mapped
@@ -44,11 +48,11 @@ class Linear(nn.Linear):
 class PackedLinear(nn.Module):
     """A `Linear` for decoding: its weights in the type that is computed in, laid out as the processor wants them."""
 
-    def __init__(self, linear: Linear, dtype: torch.dtype) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
-        self.weight = linear.weight.detach().to(dtype)
-        self.bias = None if linear.bias is None else linear.bias.detach().to(dtype)
+        self.weight = weight.detach().to(dtype)
+        self.bias = None if bias is None else bias.detach().to(dtype)
         self.is_fused = dtype == torch.bfloat16 and self.weight.device.type == "cpu" and _HAS_FUSED_MAP
         if self.is_fused:
             self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight, None)
@@ -61,6 +65,18 @@ class PackedLinear(nn.Module):
             return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, act, [], "")  # type: ignore[no-any-return]
         mapped = F.linear(x, self.weight, self.bias)
         return F.relu(mapped) if relu else mapped
+
+
+class PackedOutput(PackedLinear):
+    """A packed map without bias of which some outputs can be had alone."""
+
+    def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
+        super().__init__(weight, None, dtype)
+        self.unpacked = weight
+
+    def rows(self, ids: Tensor) -> PackedLinear:
+        """The map to the outputs `ids` alone."""
+        return PackedLinear(self.unpacked[ids], None, self.dtype)
 
 
 class _FusedMap(torch.autograd.Function):

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from transformer_mt.model.linear import Linear, PackedLinear
+from transformer_mt.model.linear import Linear, PackedLinear, PackedOutput
 from transformer_mt.model.transformer import Embedding, Transformer
 
 
@@ -24,8 +24,10 @@ def packed(model: Transformer, precision: Literal["fp32", "bf16"]) -> Transforme
         if isinstance(module, Embedding):
             module.dtype = dtype
         for name, child in list(module.named_children()):
-            if isinstance(child, Linear):
-                setattr(module, name, PackedLinear(child, dtype))
+            if child is ready.output_proj:
+                setattr(module, name, PackedOutput(child.weight, dtype))
+            elif isinstance(child, Linear):
+                setattr(module, name, PackedLinear(child.weight, child.bias, dtype))
             elif isinstance(child, nn.LayerNorm) and child.weight.is_cuda:  # whose kernel wants one type
                 setattr(module, name, copy.deepcopy(child).to(dtype))
     return ready

@@ -152,6 +152,10 @@ class Transformer(nn.Module):
         """Logits (..., V) of hidden states (..., D)."""
         return self.output_proj(hidden)  # type: ignore[no-any-return]
 
+    def output_rows(self, ids: Tensor) -> nn.Module:
+        """The map from hidden states (..., D) to the logits (..., n) of the tokens `ids` (n,) alone."""
+        return self.output_proj.rows(ids)
+
     def decoder_memory(self, memory: Tensor, src_mask: Tensor) -> list[Keys]:
         """What each decoder layer's cross-attention sees of memory (B, S, D) where src_mask (B, 1, 1, S) is True."""
         missing = max(0, _SHORTEST_MEMORY - memory.shape[1])

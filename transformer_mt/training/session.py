@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from transformer_mt.config.schema import Config
 from transformer_mt.data.corpus import read_pairs
 from transformer_mt.data.fingerprint import check_unchanged
 from transformer_mt.data.prepare import PreparedCorpora, prepare_corpora
+from transformer_mt.data.shortlist import Shortlist, learn_shortlist
 from transformer_mt.data.tokenizer import TokenizerPair, train_tokenizers
 from transformer_mt.device import (
     resolve_device,
@@ -146,8 +148,16 @@ class Session:
         self.validator = None
         if self.config.data.validation:
             corpus = parts.corpora.validation
-            self.validator = Validator(self.config, corpus, parts.tokenizers, self.max_source_pieces, world)
+            shortlist = self.shortlist if self.config.decoding.shortlist else None
+            self.validator = Validator(self.config, corpus, parts.tokenizers, self.max_source_pieces, shortlist, world)
         self.clock = time.perf_counter()
+
+    @cached_property
+    def shortlist(self) -> Shortlist:
+        """What each source piece becomes in the training pairs; learnt when it is first asked for."""
+        pairs, tokenizers = self.parts.corpora.train, self.parts.tokenizers
+        pieces = (side.pieces(range(side.vocab_size)) for side in (tokenizers.src, tokenizers.tgt))
+        return learn_shortlist(pairs.rows, len(pairs), *pieces)
 
     def run(self, request: StopRequest) -> None:
         """Train to the end, or until `request` asks to stop: then save and raise Interrupted."""
@@ -307,7 +317,8 @@ class Session:
             "versions": {"python": platform.python_version(), "torch": torch.__version__},
         }
         golden = result.golden if result else ()
-        save_bundle(self.run_directory.bundle, Bundle(self.config, parts.model, parts.tokenizers, golden, facts))
+        bundle = Bundle(self.config, parts.model, parts.tokenizers, golden, facts, self.shortlist)
+        save_bundle(self.run_directory.bundle, bundle)
 
     def _save(self) -> None:
         if self.validator is None:

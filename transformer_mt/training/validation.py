@@ -12,6 +12,7 @@ from transformer_mt.bundle import Golden
 from transformer_mt.config.schema import Config
 from transformer_mt.data.batching import BatchLimit, make_batch, plan_epoch
 from transformer_mt.data.prepared import EvaluationCorpus
+from transformer_mt.data.shortlist import Shortlist
 from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.decoding.translator import Translator
 from transformer_mt.evaluation.scores import corpus_bleu
@@ -54,12 +55,15 @@ class Validator:
         corpus: EvaluationCorpus,
         tokenizers: TokenizerPair,
         max_source_pieces: int,
+        shortlist: Shortlist | None,
         world: World = ALONE,
     ) -> None:
+        """`shortlist` is needed where decoding.shortlist asks for it."""
         self.config = config
         self.corpus = corpus
         self.tokenizers = tokenizers
         self.max_source_pieces = max_source_pieces
+        self.shortlist = shortlist
         self.world = world
         limit = BatchLimit(max(config.training.batch_size, config.data.max_length), in_tokens=True)
         if config.training.batch_unit == "sentences":
@@ -90,7 +94,7 @@ class Validator:
     def _translate(self, model: Transformer, loss: float) -> Validation:
         settings, evaluation = self.config.decoding, self.config.evaluation
         settings = replace(settings, beam_size=evaluation.beam_size or settings.beam_size)
-        translator = Translator([model], self.tokenizers, settings, self.max_source_pieces)
+        translator = Translator([model], self.tokenizers, settings, self.max_source_pieces, self.shortlist)
         pairs = self.corpus.pairs[: evaluation.max_lines]
         own = [pairs[index].src for index in self.world.share(len(pairs))]
         hypotheses = [*chain(*self.world.gather(translator.translate(own)))]
