@@ -50,7 +50,8 @@ def test_verify_tells_of_another_translation(bundle: Path, capsys: pytest.Captur
 def test_no_file_can_execute(tiny_run: Path) -> None:
     names = {path.name for path in (tiny_run / "bundle").rglob("*") if path.is_file()}
     assert names == {
-        "manifest.json", "bundle.json", "config.yaml", "model.safetensors", "joint.model", "golden.jsonl"
+        "manifest.json", "bundle.json", "config.yaml", "model.safetensors", "joint.model", "golden.jsonl",
+        "shortlist.safetensors",
     }  # fmt: skip
 
 

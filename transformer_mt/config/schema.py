@@ -239,7 +239,8 @@ class DecodingConfig:
     no_repeat_ngram: int | None = None
     """No run of so many pieces may occur twice in a translation; null allows all."""
     shortlist: bool = False
-    """Look only at target pieces that pieces of the source became in training: faster, and nearly always the same."""
+    """Look only at target pieces that pieces of the source became in training: faster with large vocabularies, and
+    some translations differ (not where something is drawn or constraints are given)."""
     batch_tokens: int = 4096
     """Source tokens, padding included, that are translated together at most; on the CPU also 640 hypotheses at most."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
