@@ -154,6 +154,12 @@ def test_several_processes_write_the_same(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
 
 
+def test_processes_end_with_the_one_that_was_killed(tiny_run: Path, long_file: Path, tmp_path: Path) -> None:
+    words = run_long(tiny_run, long_file, tmp_path, "--workers", "2")
+    killed = interrupted([*COMMAND, *words], tmp_path / "out.partial.json", signal.SIGKILL)
+    assert killed.returncode == -9  # it was waited for until no process held its standard error any more
+
+
 def test_an_ensemble_of_a_model_with_itself_translates_as_it_does_alone(tiny_run: Path, tmp_path: Path) -> None:
     source = str(tiny_run.parent / "test.en")
     for name, words in (("alone", []), ("twice", ["--ensemble", str(tiny_run)])):

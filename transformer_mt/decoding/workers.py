@@ -1,6 +1,8 @@
 """Translating in several processes, each with its own copy of the model, for machines with many cores."""
 
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -66,8 +68,17 @@ _translator: Translator | None = None
 
 def _prepare(recipe: Recipe) -> None:
     global _translator
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     path, *ensemble = recipe.paths
     _translator = Translator.load(path, "cpu", recipe.settings, recipe.threads, ensemble)
+
+
+def _end_with_parent() -> None:
+    """Let no process wait for work that a killed one will never send."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _translate(window: list[str], wishes: Wishes, beginnings: list[str] | None, first_number: int) -> list[Translation]:
