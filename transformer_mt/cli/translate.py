@@ -8,7 +8,7 @@ import sys
 import threading
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -82,17 +82,30 @@ def run(args: argparse.Namespace) -> int:
         )
     paths = [path for path in (args.output, args.alignments, args.report) if path is not None]
     can_resume = args.input != "-" and args.output is not None
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is saved is told of, as after Ctrl-C
-    files = LineFiles(paths, (lambda: _identity(args)) if can_resume else None, args.resume)
-    try:
-        with files:
-            _translate(translator, args, files)
-    except KeyboardInterrupt:
-        if not files.saved_lines:
-            raise
-        raise Interrupted(f"{files.saved_lines:,} lines are kept; the same command with --resume goes on") from None
+    with _termination_as_interrupt():
+        files = LineFiles(paths, (lambda: _identity(args)) if can_resume else None, args.resume)
+        try:
+            with files:
+                _translate(translator, args, files)
+        except KeyboardInterrupt:
+            if not files.saved_lines:
+                raise
+            kept = f"{files.saved_lines:,} lines are kept; the same command with --resume goes on"
+            raise Interrupted(kept) from None
     return _conclude(args, files)
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: what is kept is told of."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _translate(translator: Any, args: argparse.Namespace, files: LineFiles) -> None:
