@@ -56,6 +56,8 @@ class Bundle:
     facts: dict[str, Any] = field(default_factory=dict)
     """Plain JSON: `max_source_pieces` (longest source trained on), and what the run knows of itself."""
     shortlist: Shortlist | None = None
+    path: Path | None = None
+    """Where it was loaded from."""
 
 
 def build_model(config: Config, tokenizers: TokenizerPair) -> Transformer:
@@ -96,7 +98,7 @@ def load_bundle(path: Path) -> Bundle:
         _read_golden(directory / "golden.jsonl"),
         _read_shortlist(directory / SHORTLIST_FILE, tokenizers),
     )
-    return Bundle(config, model.eval(), tokenizers, golden, about["facts"], shortlist)
+    return Bundle(config, model.eval(), tokenizers, golden, about["facts"], shortlist, directory)
 
 
 class _NoDraws(TorchFunctionMode):

@@ -109,9 +109,9 @@ def test_an_interrupted_translation_of_a_few_lines_leaves_nothing(tiny_run: Path
 
 @pytest.fixture(scope="module")
 def long_file(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two and a half windows of lines."""
+    """Two and a half windows of lines, the first of them to be flagged."""
     path = tmp_path_factory.mktemp("long") / "in"
-    path.write_text((tiny_run.parent / "test.en").read_text() * 170)
+    path.write_bytes(b"the \xff cat\n" + (tiny_run.parent / "test.en").read_bytes() * 170)
     return path
 
 
@@ -143,6 +143,7 @@ def test_a_resumed_translation_is_the_same_to_the_byte(
     assert other.returncode == 2 and "had another length_penalty" in other.stderr
     resumed = subprocess.run([*COMMAND, *words, "--resume"], capture_output=True, text=True, check=False)
     assert resumed.returncode == 0 and "going on after 2,048 lines" in resumed.stderr
+    assert "1 of 5101 lines are flagged: 1 replaced" in resumed.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
 
 
@@ -190,6 +191,17 @@ def test_alternatives_and_scores_come_as_json(tiny_run: Path) -> None:
     assert len(entries) == 2
     assert all(len(entry["alternatives"]) == 2 for entry in entries)
     assert entries[0]["alternatives"][0]["translation"] == entries[0]["translation"]
+
+
+def test_as_many_beginnings_as_lines_are_needed(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, beginnings = tmp_path / "in", tmp_path / "beginnings"
+    source.write_text("the cat\nthe dog\n")
+    for text in ("le\n", "le\n\nla\n"):
+        beginnings.write_text(text)
+        assert main(["translate", str(tiny_run), str(source), "--beginnings", str(beginnings)]) == 2
+        assert f"{beginnings} has {text.count(chr(10))} lines and {source} has 2 lines" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

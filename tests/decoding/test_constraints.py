@@ -55,6 +55,17 @@ def test_a_forced_beginning_may_repeat_what_may_not_repeat_later() -> None:
         assert one[:3] == [2, 2, 2] and not repeats(one[2:], 1)
 
 
+def test_no_token_goes_on_with_the_last_word_of_a_forced_beginning() -> None:
+    goes_on = TermRules([False, False, False, True], [True, False, False, False], EOS)  # 3 goes on, but behind 0 it may
+    prefixes = [[2], [0], []]
+    expected = [
+        best_of(s, lambda tokens, own=own: tokens[: len(own)] == own and (own != [2] or tokens[1:2] != [3]))
+        for s, own in zip(SENTENCES, prefixes, strict=True)
+    ]
+    assert found(TokenConstraints(prefixes=prefixes, rules=goes_on)) == expected
+    assert expected[0] != best_of(SENTENCES[0], lambda tokens: tokens[:1] == [2])
+
+
 def test_a_score_with_a_forced_beginning_is_the_models_own() -> None:
     (best,) = beam_search(TableStep([3]), torch.tensor([6]), settings(4), TokenConstraints(prefixes=[[3, 0, 2]]))[0]
     table = TableStep([3])

@@ -93,7 +93,8 @@ def _as_table(rows: Sequence[Any]) -> str:
             f"{row.memory_mb:10.0f} {row.size_mb:11.1f} {row.start_s:8.1f}{'  dominated' if row.is_dominated else ''}"
         )
     best = next(row for row in sorted(rows, key=lambda row: -row.sentences_per_second) if not row.is_dominated)
-    return "\n".join([*lines, f"fastest: {best.way.options}"])
+    lines.append(f"{rows[0].lines} lines; fastest of those that are not dominated: {best.way.options}")
+    return "\n".join(lines)
 
 
 def _tell(text: str) -> None:

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +23,10 @@ class Progress:
     flagged: int = 0
     """Lines with flags."""
     flags: Counter[str] = field(default_factory=Counter)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; `asdict` would make a counter of pairs of the counter."""
+        return {"lines": self.lines, "flagged": self.flagged, "flags": dict(self.flags)}
 
 
 class LineFile:
@@ -91,7 +95,7 @@ class LineFiles:
         """Keep what is written so far from being lost by an interruption, where there is an identity."""
         if self._state is not None and self.identity is not None:
             sizes = {str(file.path): file.sync() for file in self.files}
-            state = {"identity": dict(self.identity()), "progress": asdict(self.progress), "bytes": sizes}
+            state = {"identity": dict(self.identity()), "progress": self.progress.to_json(), "bytes": sizes}
             self.saved_lines = self.progress.lines
             write_json(self._state, state)
 

@@ -215,6 +215,11 @@ def _check_files(args: argparse.Namespace) -> None:
         for name, path in named.items():
             if path is not None and path.exists() and path.samefile(given):
                 raise TransformerMTError(f"{name}: {path} is the input; choose another file")
+    if args.beginnings is not None and args.input != "-":
+        counts = {path: sum(1 for _ in path.open("rb")) for path in (args.beginnings, Path(args.input))}
+        if len(set(counts.values())) > 1:
+            told = " and ".join(f"{path} has {count:,} lines" for path, count in counts.items())
+            raise TransformerMTError(f"--beginnings: {told}; each line needs a beginning, which may be blank")
 
 
 def _draws(args: argparse.Namespace) -> bool:

@@ -168,7 +168,7 @@ class Searcher:
         terms = [segment.terms for segment in segments] if any(segment.terms for segment in segments) else []
         if not prefixes and not terms and self.settings.no_repeat_ngram is None:
             return None
-        return TokenConstraints(prefixes, self.settings.no_repeat_ngram, terms, self.rules if terms else None)
+        return TokenConstraints(prefixes, self.settings.no_repeat_ngram, terms, self.rules)
 
     def _max_lengths(self, segments: Sequence[Segment]) -> Tensor:
         """Most tokens of each translation (B,), eos included; a forced beginning is not counted."""

@@ -133,7 +133,7 @@ class TermRules:
 
     def unsaid(self, tokens: Sequence[int], terms: Sequence[Term]) -> list[Term]:
         """The terms that `tokens` do not hold as whole words."""
-        return [term for term in terms if not any(self._says(tokens, start, term) for start in range(len(tokens)))]
+        return [term for term in terms if not any(self._says(tokens, form) for form in term.forms)]
 
     def progress(self, tokens: Sequence[int], terms: Sequence[Term]) -> tuple[int, list[int]]:
         """How many tokens of terms are said, a term begun at the end included, and the tokens that say more."""
@@ -149,10 +149,16 @@ class TermRules:
                 yield length, form.tokens[length]
                 return
 
-    def _says(self, tokens: Sequence[int], start: int, term: Term) -> bool:
-        """Whether the term is said from `start` on, and no token goes on with its last word."""
-        ends = (start + len(form.tokens) for form in term.forms if self._is_at(tokens, start, form, len(form.tokens)))
-        return any(end == len(tokens) or not self.goes_on[tokens[end]] for end in ends)
+    def _says(self, tokens: Sequence[int], form: Form) -> bool:
+        """Whether the form is said somewhere, and no token goes on with its last word."""
+        start, size = -1, len(form.tokens)
+        for _ in range(tokens.count(form.tokens[0])):  # which is quicker than to look at each place
+            start = tokens.index(form.tokens[0], start + 1)
+            if self._is_at(tokens, start, form, size):
+                end = start + size
+                if end == len(tokens) or not self.goes_on[tokens[end]]:
+                    return True
+        return False
 
     def _ends_with(self, tokens: Sequence[int], term: Term) -> bool:
         forms = ((form, len(form.tokens)) for form in term.forms)

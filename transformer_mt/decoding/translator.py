@@ -102,11 +102,11 @@ class Translator:
     ) -> "Translator":
         """The translator of loaded bundles, of which the first has the settings."""
         first = bundles[0]
-        for number, bundle in enumerate(bundles, start=1):
+        for bundle in bundles:
             if bundle.tokenizers.files() != first.tokenizers.files():
                 raise BundleError(
-                    f"bundle {number} of this ensemble has another tokenizer than the first; only models that were "
-                    "trained with the same tokenizer can vote"
+                    f"{bundle.path}: has another tokenizer than {first.path}; only models that were trained with the "
+                    "same tokenizer can vote"
                 )
         limits = (int(one.facts.get("max_source_pieces", one.config.data.max_length)) for one in bundles)
         models = [bundle.model.to(device).eval() for bundle in bundles]
