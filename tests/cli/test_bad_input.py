@@ -243,7 +243,7 @@ def test_what_this_machine_lacks_is_refused_before_anything_is_made(
         (["--sample", "--temperature", "nan"], "--temperature: must be a finite number"),
         (["--sample", "--top-p", "0"], r"--top-p: must be in \(0, 1\]"),
         (["-o", "{folder}"], "--output: .* is a directory"),
-        (["-o", "{folder}/new", "--report", "{folder}/new"], "--report: .* is the output"),
+        (["-o", "{folder}/new", "--report", "{folder}/new"], "--report: .* is the file of --output"),
         (["-o", "{folder}/test.en/new"], "test.en/new: cannot be written"),
     ],
 )
