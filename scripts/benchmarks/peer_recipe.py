@@ -32,6 +32,12 @@ ARCHITECTURE = """
 --cpu --num-workers 0 --disable-validation --log-format json --log-interval 1
 """.split()
 
+NO_FAST_PATH = """
+from fairseq.modules.transformer_layer import TransformerEncoderLayerBase as Layer
+Layer.load_to_BT = property(lambda self: False, lambda self, value: None)
+"""
+"""The fused encoder layer that fairseq calls when it translates is not what torch has under that name any more."""
+
 
 def main() -> None:
     """Prepare, train, score."""
@@ -132,7 +138,7 @@ def checkpoints_of(args: argparse.Namespace) -> Path:
 
 def fairseq(args: argparse.Namespace, command: str, *words: object, stdout: object = subprocess.PIPE) -> str:
     """Run a command of fairseq and return what it prints."""
-    program = f"import fairseq_patch; from fairseq_cli import {command}; {command}.cli_main()"
+    program = f"import fairseq_patch\n{NO_FAST_PATH}\nfrom fairseq_cli import {command}\n{command}.cli_main()"
     run = [args.python, "-c", program, *words]
     path = {"PYTHONPATH": str(args.patch), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "2"}
     done = subprocess.run([str(word) for word in run], env=path, stdout=stdout, text=True, check=True)  # type: ignore[call-overload]
