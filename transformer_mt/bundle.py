@@ -94,10 +94,8 @@ def load_bundle(path: Path) -> Bundle:
     with _NoDraws():
         model = build_model(config, tokenizers)
     load_weights(model, load_tensors(directory / "model.safetensors"), directory / "model.safetensors")
-    golden, shortlist = (
-        _read_golden(directory / "golden.jsonl"),
-        _read_shortlist(directory / SHORTLIST_FILE, tokenizers),
-    )
+    golden = _read_golden(directory / "golden.jsonl")
+    shortlist = _read_shortlist(directory / SHORTLIST_FILE, tokenizers)
     return Bundle(config, model.eval(), tokenizers, golden, about["facts"], shortlist, directory)
 
 

@@ -2,11 +2,11 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from transformer_mt.cli.options import tell
 from transformer_mt.errors import MissingExtraError, TransformerMTError
 from transformer_mt.files import write_json
 
@@ -54,16 +54,16 @@ def run(args: argparse.Namespace) -> int:
     from transformer_mt.device import resolve_device
 
     device, bundle = resolve_device(args.device), load_bundle(args.bundle)
-    pairs = file_pairs(args.src, args.ref) if args.src else configured_pairs(bundle, "validation", _tell)
+    pairs = file_pairs(args.src, args.ref) if args.src else configured_pairs(bundle, "validation", tell)
     if not pairs:
         raise TransformerMTError("there is nothing to translate: no pairs")
     task = Task(args.bundle, [p.src for p in pairs], [p.tgt for p in pairs], str(device), args.threads)
     candidates = ways(bundle, device)
-    _tell(f"measuring {len(candidates)} ways of decoding, {args.minutes:g} minutes at most")
+    tell(f"measuring {len(candidates)} ways of decoding, {args.minutes:g} minutes at most")
     rows = []
     for row in measure_all(task, candidates, 60 * args.minutes):
         rows.append(row)
-        _tell(f"{row.way.name}: {row.sentences_per_second:.1f} sentences/s, BLEU {row.bleu:.2f}")
+        tell(f"{row.way.name}: {row.sentences_per_second:.1f} sentences/s, BLEU {row.bleu:.2f}")
     rows = mark_dominated(rows)
     result = {"bundle": str(args.bundle), "device": str(device), "ways": [row.to_json() for row in rows]}
     print(json.dumps(result, ensure_ascii=False) if args.json else _as_table(rows))
@@ -81,8 +81,8 @@ def _write(directory: Path, result: dict[str, Any], rows: Sequence[Any]) -> None
         draw_trade_offs(rows, directory / "bench.png")
         files.append(directory / "bench.png")
     except MissingExtraError as error:
-        _tell(str(error))
-    _tell(f"files: {', '.join(map(str, files))}")
+        tell(str(error))
+    tell(f"files: {', '.join(map(str, files))}")
 
 
 def _as_table(rows: Sequence[Any]) -> str:
@@ -95,7 +95,3 @@ def _as_table(rows: Sequence[Any]) -> str:
     best = next(row for row in sorted(rows, key=lambda row: -row.sentences_per_second) if not row.is_dominated)
     lines.append(f"{rows[0].lines} lines; fastest of those that are not dominated: {best.way.options}")
     return "\n".join(lines)
-
-
-def _tell(text: str) -> None:
-    print(f"transformer-mt: {text}", file=sys.stderr)

@@ -2,11 +2,10 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from transformer_mt.cli.options import add_decoding_arguments, load_translator
+from transformer_mt.cli.options import add_decoding_arguments, load_translator, tell
 from transformer_mt.errors import TransformerMTError
 from transformer_mt.files import write_json
 
@@ -49,9 +48,9 @@ def run(args: argparse.Namespace) -> int:
     from transformer_mt.decoding.evaluate import configured_pairs, evaluate, file_pairs
 
     loaded = load_translator(args)
-    pairs = file_pairs(args.src, args.ref) if args.src else configured_pairs(loaded.bundle, args.split, _tell)
+    pairs = file_pairs(args.src, args.ref) if args.src else configured_pairs(loaded.bundle, args.split, tell)
     directory = args.output or args.bundle / ("evaluation" if args.src else f"evaluation-{args.split}")
-    _tell(f"translating {len(pairs):,} sentences")
+    tell(f"translating {len(pairs):,} sentences")
     directory.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost if it could not be written
     evaluation = evaluate(loaded.translator, pairs, loaded.bundle, directory, args.multi_ref)
     result = evaluation.to_json(loaded.bundle, loaded.translator)
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output is None and args.src is None and args.split == "test":
         write_json(args.bundle / "results.json", result)
     print(json.dumps(result, ensure_ascii=False) if args.json else _as_text(result))
-    _tell(f"files: {directory}; the same scores: {evaluation.command}")
+    tell(f"files: {directory}; the same scores: {evaluation.command}")
     return 0
 
 
@@ -72,7 +71,3 @@ def _as_text(result: dict[str, Any]) -> str:
             lines.append(f"{name:21}{score['score']:6.2f}{interval}  {score['signature']}")
     lines.append(f"{result['lines']} lines, {result['flagged']} flagged, beam size {result['beam_size']}")
     return "\n".join(lines)
-
-
-def _tell(text: str) -> None:
-    print(f"transformer-mt: {text}", file=sys.stderr)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -84,18 +85,23 @@ class LineFiles:
     def __init__(self, paths: Sequence[Path], identity: Identity | None, resume: bool) -> None:
         """Raises TransformerMTError when an interrupted work is there that is another, or is not to be resumed."""
         self.progress = Progress()
-        self.identity = identity
+        self._make_identity = identity
         self._state = Path(f"{paths[0].resolve()}.partial.json") if paths and identity is not None else None
         sizes = self._resumed_sizes(resume)
         self.saved_lines = self.progress.lines
         """How many outlive an interruption."""
         self.files = [LineFile(path, sizes.get(str(path.resolve()))) for path in paths]
 
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        """Made when it is first needed, as files are hashed for it, and once."""
+        return dict(self._make_identity()) if self._make_identity is not None else {}
+
     def save(self) -> None:
         """Keep what is written so far from being lost by an interruption, where there is an identity."""
-        if self._state is not None and self.identity is not None:
+        if self._state is not None:
             sizes = {str(file.path): file.sync() for file in self.files}
-            state = {"identity": dict(self.identity()), "progress": self.progress.to_json(), "bytes": sizes}
+            state = {"identity": self._identity, "progress": self.progress.to_json(), "bytes": sizes}
             self.saved_lines = self.progress.lines
             write_json(self._state, state)
 
@@ -114,14 +120,14 @@ class LineFiles:
 
     def _resumed_sizes(self, resume: bool) -> dict[str, int]:
         """The bytes of each file that were saved; none where there is nothing to resume."""
-        if self._state is None or self.identity is None or not self._state.exists():
+        if self._state is None or not self._state.exists():
             return {}
         if not resume:
             raise TransformerMTError(
                 f"{self._state}: an earlier command was interrupted; add --resume, or remove this file to begin anew"
             )
         state = read_json(self._state)
-        different = [key for key, value in self.identity().items() if state["identity"].get(key) != value]
+        different = [key for key, value in self._identity.items() if state["identity"].get(key) != value]
         if different:
             raise TransformerMTError(
                 f"{self._state}: the interrupted command had another {', '.join(different)}; repeat that command with "

@@ -1,6 +1,7 @@
 """Options that several commands share, and what they stand for."""
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +48,11 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--precision", choices=["auto", "fp32", "bf16"], help="arithmetic of the search")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores)")
+
+
+def tell(text: str) -> None:
+    """Say something that is no result, on standard error."""
+    print(f"transformer-mt: {text}", file=sys.stderr)
 
 
 class Loaded(NamedTuple):

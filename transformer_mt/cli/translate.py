@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from transformer_mt.cli.line_files import LineFiles
-from transformer_mt.cli.options import add_decoding_arguments, load_translator
+from transformer_mt.cli.options import add_decoding_arguments, load_translator, tell
 from transformer_mt.errors import Interrupted, TransformerMTError
 from transformer_mt.files import UTF8_BOM, check_readable_file, sha256_of
 
@@ -115,7 +115,7 @@ def _translate(translator: Any, args: argparse.Namespace, files: LineFiles) -> N
 
     progress, start = files.progress, files.progress.lines
     if start:
-        print(f"transformer-mt: going on after {start:,} lines", file=sys.stderr)
+        tell(f"going on after {start:,} lines")
     writers = iter(files.files)
     output, alignments, report = (next(writers) if p else None for p in (args.output, args.alignments, args.report))
     with ExitStack() as stack:
@@ -161,12 +161,12 @@ def _conclude(args: argparse.Namespace, files: LineFiles) -> int:
     """Tell how many lines are flagged, and why; returns the exit code."""
     progress = files.progress
     if progress.lines == 0:
-        print("transformer-mt: the input has no lines, and neither has the output", file=sys.stderr)
+        tell("the input has no lines, and neither has the output")
     if progress.flagged:
         where = f"see {args.report}" if args.report else "--report FILE lists them"
         flags = ", ".join(f"{count} {flag}" for flag, count in progress.flags.most_common())
         count = f"{progress.flagged} of {progress.lines} lines are flagged"
-        print(f"transformer-mt: {count}: {flags}; {where}", file=sys.stderr)
+        tell(f"{count}: {flags}; {where}")
     return 3 if progress.flagged and args.strict else 0
 
 
@@ -216,10 +216,15 @@ def _check_files(args: argparse.Namespace) -> None:
             if path is not None and path.exists() and path.samefile(given):
                 raise TransformerMTError(f"{name}: {path} is the input; choose another file")
     if args.beginnings is not None and args.input != "-":
-        counts = {path: sum(1 for _ in path.open("rb")) for path in (args.beginnings, Path(args.input))}
+        counts = {path: _count_lines(path) for path in (args.beginnings, Path(args.input))}
         if len(set(counts.values())) > 1:
             told = " and ".join(f"{path} has {count:,} lines" for path, count in counts.items())
             raise TransformerMTError(f"--beginnings: {told}; each line needs a beginning, which may be blank")
+
+
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
 
 
 def _draws(args: argparse.Namespace) -> bool:
@@ -267,7 +272,7 @@ def _input_lines(name: str, stack: ExitStack) -> Iterator[str]:
     r"""Lines of the file or of standard input; "\n" ends a line, bytes that are no UTF-8 become U+FFFD."""
     if name == "-":
         if sys.stdin.isatty():
-            print("transformer-mt: reading lines from the terminal; Ctrl-D ends", file=sys.stderr)
+            tell("reading lines from the terminal; Ctrl-D ends")
         file: IO[bytes] = sys.stdin.buffer
     else:
         file = stack.enter_context(Path(name).open("rb"))

@@ -233,14 +233,14 @@ def _candidates(
     is_limited = bool(where.at_limit.any())
     found = []
     for part in _parts(live.scores):
-        log_probs, hypotheses, sentences = model.log_probs(part), live.rows(part), where.sentences[part]
+        log_probs = model.log_probs(part)
         if constraints is not None:
-            log_probs = constraints.allow(log_probs, hypotheses.tokens, sentences)
+            log_probs = constraints.allow(log_probs, live.tokens[part], where.sentences[part])
         if is_limited:
             log_probs = _only_eos_at(where.at_limit[part], log_probs, settings.eos_id)
-        best = best_continuations(hypotheses.scores, log_probs, 2 * settings.beam_size)
+        best = best_continuations(live.scores[part], log_probs, 2 * settings.beam_size)
         if constraints is not None:
-            best = constraints.arrange(best, log_probs, hypotheses, sentences)
+            best = constraints.arrange(best, log_probs, live.rows(part), where.sentences[part])
         found.append(best)
     return found[0] if len(found) == 1 else Candidates(*map(torch.cat, zip(*found, strict=True)))
 

@@ -166,11 +166,12 @@ class CrossAttention(nn.Module):
         return self.out_proj(rows.join(context))  # type: ignore[no-any-return]
 
     def weights(self, x: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows) -> Tensor:
-        """The weights (B, H, T, S) by which `forward` attends."""
+        """The weights (B, H, T, S) by which `forward` attends, in float32 or wider."""
         q = rows.split(self.q_proj(x), 1, self.num_heads)[0]
         k, _ = memory_rows.split(self.kv_proj(memory), 2, self.num_heads).unbind()
         scores = q @ k.mT * q.shape[-1] ** -0.5
-        return scores.masked_fill(~memory_rows.mask, -torch.inf).softmax(dim=-1)
+        wide = torch.promote_types(scores.dtype, torch.float32)
+        return scores.masked_fill(~memory_rows.mask, -torch.inf).softmax(dim=-1, dtype=wide)
 
     def step(self, x: Tensor, memory_keys: Keys) -> Tensor:
         """Attend from x (B, K, D) to the memory of the same sentence."""

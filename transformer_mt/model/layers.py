@@ -78,6 +78,10 @@ class _Layer(nn.Module):
             return self.dropout.add(x, block(norm(x)))
         return norm(self.dropout.add(x, block(x)))  # type: ignore[no-any-return]
 
+    def attend_self(self, x: Tensor, rows: Rows, mask: Tensor | None, rotation: Rotation | None) -> Tensor:
+        """The first block, see `SelfAttention`."""
+        return self.residual(x, self.self_attention_norm, lambda y: self.self_attention(y, rows, mask, rotation))
+
 
 class EncoderLayer(_Layer):
     """Self-attention, then feed-forward."""
@@ -89,7 +93,7 @@ class EncoderLayer(_Layer):
 
     def forward(self, x: Tensor, rows: Rows, mask: Tensor, rotation: Rotation | None) -> Tensor:
         """Map x (N, D), attending where mask (B, 1, 1 or S, S) is True."""
-        x = self.residual(x, self.self_attention_norm, lambda y: self.self_attention(y, rows, mask, rotation))
+        x = self.attend_self(x, rows, mask, rotation)
         return self.residual(x, self.feed_forward_norm, self.feed_forward)
 
 
@@ -113,21 +117,15 @@ class DecoderLayer(_Layer):
         rotation: Rotation | None,
     ) -> Tensor:
         """Map x (N, D), given memory (M, D); self_mask (T, T) stands in for plain causality when it is given."""
-        x = self.residual(x, self.self_attention_norm, lambda y: self.self_attention(y, rows, self_mask, rotation))
+        return self.attend_memory(self.attend_self(x, rows, self_mask, rotation), rows, memory, memory_rows)
+
+    def attend_memory(self, x: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows) -> Tensor:
+        """What follows the attention to itself."""
         x = self.residual(x, self.cross_attention_norm, lambda y: self.cross_attention(y, rows, memory, memory_rows))
         return self.residual(x, self.feed_forward_norm, self.feed_forward)
 
-    def cross_weights(
-        self,
-        x: Tensor,
-        rows: Rows,
-        memory: Tensor,
-        memory_rows: Rows,
-        self_mask: Tensor | None,
-        rotation: Rotation | None,
-    ) -> Tensor:
-        """How the heads attend to the memory, (B, H, T, S), where `forward` is given the same."""
-        x = self.residual(x, self.self_attention_norm, lambda y: self.self_attention(y, rows, self_mask, rotation))
+    def cross_weights(self, x: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows) -> Tensor:
+        """How the heads attend to the memory, (B, H, T, S), where `attend_memory` is given the same."""
         query = self.cross_attention_norm(x) if self.pre_norm else x
         return self.cross_attention.weights(query, rows, memory, memory_rows)
 

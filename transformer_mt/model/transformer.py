@@ -144,8 +144,9 @@ class Transformer(nn.Module):
         x, order = self._decoder_start(rows.take(tgt_in, self.pad_id), rows)
         weights = []
         for layer in self._decoder_layers():
-            weights.append(layer.cross_weights(x, rows, packed, memory_rows, *order))
-            x = layer(x, rows, packed, memory_rows, *order)
+            x = layer.attend_self(x, rows, *order)
+            weights.append(layer.cross_weights(x, rows, packed, memory_rows))
+            x = layer.attend_memory(x, rows, packed, memory_rows)
         return torch.stack(weights)[:, : len(tgt_in), :, : tgt_in.shape[1], : memory.shape[1]]
 
     def project(self, hidden: Tensor) -> Tensor:
