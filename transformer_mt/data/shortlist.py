@@ -18,7 +18,7 @@ Rows = Callable[[Sequence[int]], Sequence[tuple[Sequence[int] | Ids, Sequence[in
 NUM_LIKELY, NUM_ALWAYS = 50, 200
 """Target pieces kept for each source piece, and kept for every sentence because they are frequent."""
 _MOST_LINKS = 16_000_000
-"""Pairs of a source and a target piece of one sentence that are looked at: some 40,000 sentences, a few seconds, 0.6 GB."""
+"""Pairs of a source and a target piece of one sentence that are looked at: 40,000 sentences, some seconds, 0.6 GB."""
 _NUM_ITERATIONS = 4
 _PAIRS_AT_ONCE = 1000
 
