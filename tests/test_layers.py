@@ -14,7 +14,7 @@ PACKAGE = REPOSITORY / "transformer_mt"
 LAYERS = (
     {"version"},  # transformer_mt/__init__.py
     {"errors"},
-    {"files", "memory", "style"},
+    {"files", "memory", "native", "style"},
     {"config", "world", "tensors"},
     {"device", "data", "model", "evaluation"},
     {"bundle"},

@@ -232,9 +232,9 @@ class DecodingConfig:
     """Hypotheses kept for each sentence; 1 is greedy search."""
     length_penalty: float = 1.0
     """A hypothesis of n tokens, end included, scores log P / n ** length_penalty; 0 compares bare probabilities."""
-    max_length_ratio: float = 2.0
+    max_length_ratio: float = 1.5
     """A translation ends at the latest after max_length_ratio x source pieces + max_length_extra pieces."""
-    max_length_extra: int = 20
+    max_length_extra: int = 10
     """See max_length_ratio."""
     no_repeat_ngram: int | None = None
     """No run of so many pieces may occur twice in a translation; null allows all."""

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from transformer_mt.native import kernels
+
 _BLOCK = 64
 """Numbers whose maximum is taken together in `best_continuations`."""
 _ROWS_IN_CACHE = 64
@@ -259,6 +261,8 @@ def best_continuations(scores: Tensor, log_probs: Tensor, count: int) -> Candida
     looked through: the V numbers are read once and never sorted.
     """
     beam_size, vocab_size = log_probs.shape[1:]
+    if kernels.are_usable(log_probs):
+        return Candidates(*kernels.best_continuations(scores, log_probs, min(count, beam_size * vocab_size)))
     num_blocks = vocab_size // _BLOCK
     if beam_size * num_blocks <= count:
         best, places = (scores.unsqueeze(-1) + log_probs).flatten(1).topk(min(count, beam_size * vocab_size))

@@ -171,10 +171,11 @@ class Searcher:
         return TokenConstraints(prefixes, self.settings.no_repeat_ngram, terms, self.rules)
 
     def _max_lengths(self, segments: Sequence[Segment]) -> Tensor:
-        """Most tokens of each translation (B,), eos included; a forced beginning is not counted."""
+        """Most tokens of each translation (B,), eos included; what it is made to say is not counted."""
         lengths = torch.tensor([len(segment.ids) for segment in segments], device=self.device)
         limits = (lengths * self.settings.max_length_ratio).long() + self.settings.max_length_extra
-        limits += torch.tensor([len(segment.prefix) for segment in segments], device=self.device)
+        made_to_say = [len(segment.prefix) + sum(map(len, segment.terms)) for segment in segments]
+        limits += torch.tensor(made_to_say, device=self.device)
         return limits.clamp_max(self.longest_sequence or int(limits.max()))
 
 

@@ -14,6 +14,7 @@ from transformer_mt.decoding.scoring import mean_of_probabilities
 from transformer_mt.decoding.search import StepFunction
 from transformer_mt.model.cache import Keys
 from transformer_mt.model.transformer import Transformer
+from transformer_mt.native import kernels
 
 
 class ModelStep:
@@ -43,6 +44,8 @@ class ModelStep:
         logits = self.output(self.hidden[sentences])
         if self.vocabulary is not None:
             logits = logits + self.vocabulary.bias[sentences]
+        if kernels.are_usable(logits):
+            return kernels.log_softmax(logits)
         return F.log_softmax(logits, dim=-1, dtype=torch.float32)
 
     def reorder(self, parents: Tensor) -> None:

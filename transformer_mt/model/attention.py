@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from transformer_mt.model.cache import HIDDEN, DecoderCache, Keys, hiding_bias, product_dtype
+from transformer_mt.model.cache import HIDDEN, DecoderCache, Keys, attention_dtype, hiding_bias
 from transformer_mt.model.dropout import keep_mask
 from transformer_mt.model.linear import Linear
 from transformer_mt.model.positions import Rotation, rotate
 from transformer_mt.model.rows import Rows
+from transformer_mt.native import kernels
 
 
 def attend(
@@ -52,8 +53,10 @@ def attend_by_products(
 def attend_cached(q: Tensor, seen: Keys) -> Tensor:
     """Attention of the newest position: from q (B, K, H, E) to S keys of the same sentence, giving (B, K, D)."""
     num_heads, width = q.shape[2:]
+    if kernels.can_attend(q, width) and seen.keys.dtype == q.dtype:
+        return kernels.attend(q, *seen)
     heads = q.transpose(1, 2).to(seen.keys.dtype, memory_format=torch.contiguous_format).flatten(0, 1)
-    scores = _product(heads, seen.keys.flatten(0, 1), width**-0.5).unflatten(0, (-1, num_heads))
+    scores = _product(heads, seen.keys.mT.flatten(0, 1), width**-0.5).unflatten(0, (-1, num_heads))
     if seen.bias is not None:
         scores += seen.bias
     wide = torch.promote_types(scores.dtype, torch.float32)
@@ -181,6 +184,9 @@ class CrossAttention(nn.Module):
     def memory_keys(self, memory: Tensor, bias: Tensor | None) -> Keys:
         """What `step` attends to, from memory (B, S, D); `bias` (B, 1, 1, S) hides its padding."""
         k, v = self.kv_proj(memory).unflatten(-1, (2, self.num_heads, -1)).unbind(2)  # (B, S, H, E)
-        dtype, layout = product_dtype(k), torch.contiguous_format
-        keys, values = k.permute(0, 2, 3, 1), v.transpose(1, 2)
-        return Keys(keys.to(dtype, memory_format=layout), values.to(dtype, memory_format=layout), bias)
+        keys, values = k.transpose(1, 2), v.transpose(1, 2)
+        if kernels.can_attend(k, k.shape[-1]):
+            return Keys(keys, values, bias)
+        dtype, layout = attention_dtype(k, k.shape[-1]), torch.contiguous_format
+        keys = keys.mT.to(dtype, memory_format=layout).mT  # (B, H, E, S) in memory, as products like it
+        return Keys(keys, values.to(dtype, memory_format=layout), bias)

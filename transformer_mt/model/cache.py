@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from transformer_mt.native import kernels
+
 _FIRST_ROOM = 16
 _ROUND, _WORTH_LEAVING = 8, 0.7
 """Dead branches are looked for when so many positions are new, and left out where so small a share is alive."""
@@ -26,7 +28,7 @@ class Keys(NamedTuple):
     """What the K queries of each sentence attend to."""
 
     keys: Tensor
-    """(B, H, E, S)."""
+    """(B, H, S, E)."""
     values: Tensor
     """(B, H, S, E)."""
     bias: Tensor | None
@@ -63,7 +65,7 @@ class DecoderCache:
         buffer[1, layer, ..., start:end, :] = v.transpose(1, 2)
         first = 0 if self.window is None else max(0, position - self.window) * num_hypotheses
         keys, values = buffer[:, layer, ..., first:end, :]
-        return Keys(keys.mT, values, None if num_hypotheses == 1 else bias[..., first:end])
+        return Keys(keys, values, None if num_hypotheses == 1 else bias[..., first:end])
 
     def reorder(self, parents: Tensor) -> None:
         """Let hypothesis k of sentence b go on from parents[b, k] (B, K)."""
@@ -104,7 +106,7 @@ class DecoderCache:
         """The buffers, made or doubled where they have less than `end` entries, for keys (B, K, H, E) like these."""
         batch, num_hypotheses, heads, width = like.shape
         if self.buffer is None or self.bias is None:
-            room, dtype = max(_FIRST_ROOM * (num_hypotheses + 1), end), product_dtype(like)
+            room, dtype = max(_FIRST_ROOM * (num_hypotheses + 1), end), attention_dtype(like, width)
             self.buffer = like.new_empty(2, self.num_layers, batch, heads, room, width, dtype=dtype)
             self.bias = like.new_full((batch, 1, num_hypotheses, room), HIDDEN, dtype=dtype)
         elif end > self.bias.shape[-1]:
@@ -113,6 +115,10 @@ class DecoderCache:
         return self.buffer, self.bias
 
 
-def product_dtype(x: Tensor) -> torch.dtype:
-    """The type in which decoding attends: float32 on the CPU, where bf16 products compile for each new length."""
-    return torch.float32 if x.device.type == "cpu" and x.dtype == torch.bfloat16 else x.dtype
+def attention_dtype(x: Tensor, width: int) -> torch.dtype:
+    """The type in which what is made of x is attended to, in heads of `width`.
+
+    Where PyTorch does it on the CPU that is float32: its products in bf16 compile for each new length.
+    """
+    is_compiled = x.device.type == "cpu" and x.dtype == torch.bfloat16 and not kernels.can_attend(x, width)
+    return torch.float32 if is_compiled else x.dtype

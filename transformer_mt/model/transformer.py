@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from transformer_mt.config.schema import ModelConfig
 from transformer_mt.model.attention import Past, window_mask
-from transformer_mt.model.cache import DecoderCache, Keys, hiding_bias, product_dtype
+from transformer_mt.model.cache import DecoderCache, Keys, attention_dtype, hiding_bias
 from transformer_mt.model.dropout import Dropout
 from transformer_mt.model.layers import DecoderLayer, EncoderLayer, build_norm
 from transformer_mt.model.linear import Linear, autocast_dtype
@@ -161,7 +161,8 @@ class Transformer(nn.Module):
         """What each decoder layer's cross-attention sees of memory (B, S, D) where src_mask (B, 1, 1, S) is True."""
         missing = max(0, _SHORTEST_MEMORY - memory.shape[1])
         memory, src_mask = F.pad(memory, (0, 0, 0, missing)), F.pad(src_mask, (0, missing))
-        bias = None if src_mask.all() else hiding_bias(src_mask, product_dtype(memory))
+        dtype = attention_dtype(memory, self.config.d_model // self.config.num_heads)
+        bias = None if src_mask.all() else hiding_bias(src_mask, dtype)
         return [layer.cross_attention.memory_keys(memory, bias) for layer in self._decoder_layers()]
 
     def new_cache(self) -> DecoderCache:
