@@ -56,9 +56,7 @@ def full_decode(model: Transformer, src: Tensor, tgt_in: Tensor) -> Tensor:
 
 
 @each_model
-def test_each_step_equals_the_whole_decoder(
-    make_model: MakeModel, variant: dict[str, object], num_heads: int
-) -> None:
+def test_each_step_equals_the_whole_decoder(make_model: MakeModel, variant: dict[str, object], num_heads: int) -> None:
     model = make_model(**variant, num_heads=num_heads)
     src, tgt_in = sentences()
     expected = full_decode(model, src, tgt_in)

@@ -10,10 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 typedef uint16_t bf16;
 
 enum { LANES = 16 }; /* numbers computed together; where the processor takes fewer, the compiler splits them */
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+typedef float half_lanes __attribute__((vector_size(LANES / 2 * sizeof(float))));
+typedef float quarter_lanes __attribute__((vector_size(LANES / 4 * sizeof(float))));
 typedef uint32_t bit_lanes __attribute__((vector_size(LANES * sizeof(uint32_t)), aligned(4), may_alias));
 typedef bf16 bf16_lanes __attribute__((vector_size(LANES * sizeof(bf16)), aligned(2), may_alias));
 
@@ -21,7 +27,11 @@ static inline lanes load_float32(const float *x) { return *(const lanes *)x; }
 static inline void store_float32(float *x, lanes value) { *(lanes *)x = value; }
 
 static inline lanes load_bfloat16(const bf16 *x) {
+#ifdef __AVX512F__ /* compilers make two halves of it */
+    return (lanes)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)x)), 16);
+#else
     return (lanes)(__builtin_convertvector(*(const bf16_lanes *)x, bit_lanes) << 16);
+#endif
 }
 
 /* To the nearest, ties to even, as PyTorch does; there are no NaN. */
@@ -31,10 +41,13 @@ static inline void store_bfloat16(bf16 *x, lanes value) {
 }
 
 static inline float sum_of(lanes x) {
-    float sum = 0.0f;
-    #pragma omp simd reduction(+ : sum)
-    for (int i = 0; i < LANES; i++) sum += x[i];
-    return sum;
+    half_lanes halves[2];
+    quarter_lanes quarters[2];
+    memcpy(halves, &x, sizeof x);
+    halves[0] += halves[1];
+    memcpy(quarters, halves, sizeof quarters);
+    quarters[0] += quarters[1];
+    return (quarters[0][0] + quarters[0][2]) + (quarters[0][1] + quarters[0][3]);
 }
 
 static inline float from_float32(float x) { return x; }
@@ -59,6 +72,9 @@ static inline float exp_nonpositive(float x) {
     memcpy(&power, &exponent, sizeof power);
     return x < -87.0f ? 0.0f : value * power;
 }
+
+/* For the lanes of a head; written out where C is known, so that they stay in registers. */
+#define EACH(c, C) _Pragma("GCC unroll 8") for (int64_t c = 0; c < (C); c++)
 
 #define REAL float
 #define OF(name) name##_float32

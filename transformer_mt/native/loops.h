@@ -9,11 +9,11 @@ static inline __attribute__((always_inline)) void OF(attend_once)(const int64_t 
     lanes scaled[C], context[C];
     float largest = -INFINITY, sum = 0.0f;
     const float scale = 1.0f / sqrtf((float)(C * LANES));
-    for (int64_t c = 0; c < C; c++) scaled[c] = OF(load)(query + c * LANES) * scale, context[c] = (lanes){0};
+    EACH(c, C) scaled[c] = OF(load)(query + c * LANES) * scale, context[c] = (lanes){0};
     for (int64_t j = 0; j < count; j++) {
         const REAL *key = keys + visible[j] * stride;
-        lanes products = scaled[0] * OF(load)(key);
-        for (int64_t c = 1; c < C; c++) products += scaled[c] * OF(load)(key + c * LANES);
+        lanes products = {0};
+        EACH(c, C) products += scaled[c] * OF(load)(key + c * LANES);
         weights[j] = sum_of(products);
         largest = weights[j] > largest ? weights[j] : largest;
     }
@@ -21,9 +21,9 @@ static inline __attribute__((always_inline)) void OF(attend_once)(const int64_t 
     for (int64_t j = 0; j < count; j++) sum += weights[j] = exp_nonpositive(weights[j] - largest);
     for (int64_t j = 0; j < count; j++) {
         const REAL *value = values + visible[j] * stride;
-        for (int64_t c = 0; c < C; c++) context[c] += weights[j] * OF(load)(value + c * LANES);
+        EACH(c, C) context[c] += weights[j] * OF(load)(value + c * LANES);
     }
-    for (int64_t c = 0; c < C; c++) OF(store)(out + c * LANES, context[c] / sum);
+    EACH(c, C) OF(store)(out + c * LANES, context[c] / sum);
 }
 
 /* softmax(q k^T / sqrt(E)) v, giving out (B, K, H, E), for the queries of B x K hypotheses, each `row` after the last.
