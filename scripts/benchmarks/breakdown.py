@@ -2,12 +2,14 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-KINDS = (
+Kinds = Sequence[tuple[str, str]]
+
+TRAINING: Kinds = (
     ("matrix products", r"aten::(add|bad)?d?(mm|bmm|baddbmm|addmm|linear|mv)$|mkldnn|onednn"),
     ("optimizer", r"adam|lerp|foreach|clip|aten::(linalg_vector_)?norm|sqrt"),
     ("layer norm", r"layer_norm|rms_norm"),
@@ -19,14 +21,25 @@ KINDS = (
     ("sums of gradients", r"aten::sum"),
 )
 """The first kind that an operation's name matches is its kind; the rest is `other operations`."""
+DECODING: Kinds = (
+    ("compiled loops: attention", r"^loops: attend"),
+    ("compiled loops: log-softmax and the best", r"^loops:"),
+    ("matrix products", r"aten::(add|bad)?d?(mm|bmm|baddbmm|addmm|linear|mv)$|mkldnn|onednn"),
+    ("attention of the encoder", r"scaled_dot_product"),
+    ("layer norm", r"layer_norm|rms_norm"),
+    ("softmax", r"softmax"),
+    ("moving rows, heads and embeddings", r"index|embedding|nonzero|gather|masked"),
+    ("copies, conversions, zeros", r"copy|aten::(cat|pad|constant_pad_nd|fill|zero|to|empty|clone|contiguous)"),
+    ("additions", r"aten::(add|mul|sub)_?$"),
+)
 
 
 class Breakdown:
     """Milliseconds a step in each kind of operation."""
 
-    def __init__(self, run_step: Callable[[], object], num_steps: int = 10) -> None:
+    def __init__(self, run_step: Callable[[], object], num_steps: int = 10, kinds: Kinds = TRAINING) -> None:
         """Profile `num_steps` calls of run_step; operations that call others count without these."""
-        self.num_steps = num_steps
+        self.num_steps, self.kinds = num_steps, kinds
         started = time.perf_counter()
         for _ in range(num_steps):
             run_step()
@@ -40,9 +53,9 @@ class Breakdown:
 
     def by_kind(self) -> dict[str, float]:
         """The kinds with their time, and last what no operation accounts for: Python."""
-        totals = dict.fromkeys([kind for kind, _ in KINDS] + ["other operations"], 0.0)
+        totals = dict.fromkeys([kind for kind, _ in self.kinds] + ["other operations"], 0.0)
         for name, milliseconds in self.operations.items():
-            totals[_kind_of(name)] += milliseconds
+            totals[self._kind_of(name)] += milliseconds
         return {**totals, "Python between operations": max(0.0, self.profiled_ms - sum(totals.values()))}
 
     def table(self) -> str:
@@ -52,9 +65,9 @@ class Breakdown:
         longest = sorted(self.operations.items(), key=lambda item: -item[1])[:25]
         return "\n".join([*lines, "", *(f"    {name[:50]:50s} {ms:8.1f} ms" for name, ms in longest)])
 
-
-def _kind_of(name: str) -> str:
-    return next((kind for kind, pattern in KINDS if re.search(pattern, name, re.IGNORECASE)), "other operations")
+    def _kind_of(self, name: str) -> str:
+        found = (kind for kind, pattern in self.kinds if re.search(pattern, name, re.IGNORECASE))
+        return next(found, "other operations")
 
 
 def product_flops(dtype: torch.dtype, width: int, device: torch.device) -> float:

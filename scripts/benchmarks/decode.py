@@ -14,19 +14,24 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from breakdown import DECODING, Breakdown, product_flops
 from machine import OtherLoad, peak_rss_mb, wait_for_quiet
 from rows import row_of, show
 
 from transformer_mt.bundle import Bundle, load_bundle
+from transformer_mt.decoding.step import ModelStep
 from transformer_mt.decoding.translator import Translator
 from transformer_mt.device import set_threads
 from transformer_mt.evaluation.scores import corpus_bleu
+from transformer_mt.model.linear import Linear
+from transformer_mt.native import kernels
 
 Translate = Callable[[Sequence[str]], list[str]]
 
@@ -50,8 +55,15 @@ def add_parser(measurements: Any) -> None:
     parser.add_argument("--beam", type=int, default=5, help="beam size (default: %(default)s)")
     parser.add_argument("--precision", default="bf16", help="of ours, alone (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=1,
+        help="CTranslate2 ends when so many times the beam have ended; ours when nothing better can come (default: 1)",
+    )
     parser.add_argument("--json", action="store_true", help="print lines of JSON and nothing else")
     parser.add_argument("--no-wait", action="store_true", help="do not wait until the machine is idle")
+    parser.add_argument("--profile", action="store_true", help="show instead where ours spends its time, on one thread")
     parser.add_argument("--against", action="store_true", help="measure several engines by turns (needs ctranslate2)")
     parser.add_argument("--engines", default=ENGINES, help="with --against (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=2, help="measurements of each (default: %(default)s)")
@@ -68,6 +80,9 @@ def run(args: argparse.Namespace) -> None:
         return
     if not args.no_wait:
         wait_for_quiet()
+    if args.profile:
+        show_profile(args)
+        return
     row = measure(args)
     show(row, text_of(row), args.json)
 
@@ -138,6 +153,7 @@ def ctranslate2(args: argparse.Namespace, bundle: Bundle, precision: str, batch:
             max_batch_size=batch,
             max_decoding_length=LONGEST,
             length_penalty=bundle.config.decoding.length_penalty,
+            patience=args.patience,
             use_vmap=precision.endswith(SHORTLIST),
         )
         return tgt.decode([[names[piece] for piece in result.hypotheses[0]] for result in results])
@@ -171,6 +187,49 @@ def text_of(row: dict[str, Any]) -> str:
         f"one alone {row['p50_ms']} ms, 95 % within {row['p95_ms']} ms  "
         f"{row['peak_rss_mb']:5,} MB  BLEU {row['bleu']}  other load {row['other_cpu']:.1%}"
     )
+
+
+def show_profile(args: argparse.Namespace) -> None:
+    """Where the time goes from text to text, and the floor that the decoder's linear maps set."""
+    lines = args.src.read_text(encoding="utf-8").split("\n")[:-1]
+    translate, _ = ours(args, load_bundle(args.bundle), args.precision, 2048)
+    torch.set_num_threads(1)
+    for name in ("attend", "log_softmax", "best_continuations"):
+        setattr(kernels, name, named(f"loops: {name}", getattr(kernels, name)))
+    rows = Counter[str]()
+    step = ModelStep.step
+
+    def counted(self: ModelStep, tokens: torch.Tensor) -> None:
+        rows.update(rows=tokens.numel(), steps=1)
+        step(self, tokens)
+
+    translate(lines)  # what is made once
+    ModelStep.step = counted  # type: ignore[method-assign]
+    translate(lines)
+    ModelStep.step = step  # type: ignore[method-assign]
+    model = load_bundle(args.bundle).model
+    maps = [(name, one) for name, one in model.named_modules() if isinstance(one, Linear) and "encoder." not in name]
+    weights = sum(one.weight.numel() for name, one in maps if "kv_proj" not in name or "qkv" in name)  # once a sentence
+    flops = 2 * rows["rows"] * weights
+    breakdown = Breakdown(lambda: translate(lines), 1, DECODING)
+    print(breakdown.table())
+    rate = product_flops(torch.bfloat16 if "bf16" in args.precision else torch.float32, 256, torch.device("cpu"))
+    floor = flops / rate * 1e3
+    print(
+        f"{rows['steps']} steps of {rows['rows'] / rows['steps']:.0f} hypotheses; linear maps of the decoder: "
+        f"{flops / 1e9:.0f} GFLOP, the best product runs at {rate / 1e9:.0f} GFLOP/s: floor {floor:.0f} ms, "
+        f"the whole takes {breakdown.step_ms / floor:.2f} times that"
+    )
+
+
+def named(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, called `name` in profiles."""
+
+    def call(*args: Any) -> Any:
+        with torch.profiler.record_function(name):
+            return function(*args)
+
+    return call
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -217,7 +276,7 @@ def start_up(args: argparse.Namespace) -> dict[str, Any]:
 def measured_apart(engine: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """One measurement in a process of its own."""
     words: list[object] = ["decode", "--json", "--engine", engine, "--output", output_of(engine, folder)]
-    for name in ("bundle", "src", "ref", "beam", "threads"):
+    for name in ("bundle", "src", "ref", "beam", "threads", "patience"):
         if getattr(args, name) is not None:
             words += [f"--{name}", getattr(args, name)]
     if args.no_wait:

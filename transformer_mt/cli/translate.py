@@ -57,7 +57,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--alignments", type=Path, metavar="FILE", help="write which words belong together, as 0-0 1-2")
     parser.add_argument("--resume", action="store_true", help="go on with an output that was interrupted")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share the CPU's cores")
-    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error, nor the arithmetic")
     add_decoding_arguments(parser)
     wanted = parser.add_argument_group("what translations must hold")
     wanted.add_argument("--glossary", type=Path, metavar="FILE", help="lines of a source term, a tab, its translation")
@@ -114,6 +114,8 @@ def _translate(translator: Any, args: argparse.Namespace, files: LineFiles) -> N
     from transformer_mt.decoding.word_alignment import pharaoh
 
     progress, start = files.progress, files.progress.lines
+    if not args.quiet:
+        tell(f"decoding in {translator.arithmetic}")
     if start:
         tell(f"going on after {start:,} lines")
     writers = iter(files.files)

@@ -25,6 +25,7 @@ from transformer_mt.device import has_fast_bf16, resolve_device, resolve_precisi
 from transformer_mt.errors import BundleError, TransformerMTError
 from transformer_mt.model.packing import packed
 from transformer_mt.model.transformer import Transformer
+from transformer_mt.native.build import library
 
 WINDOW = 2048
 """Lines that are read ahead and sorted by length; bounds memory when a file streams through."""
@@ -111,6 +112,13 @@ class Translator:
         limits = (int(one.facts.get("max_source_pieces", one.config.data.max_length)) for one in bundles)
         models = [bundle.model.to(device).eval() for bundle in bundles]
         return cls(models, first.tokenizers, settings or first.config.decoding, min(limits), first.shortlist)
+
+    @property
+    def arithmetic(self) -> str:
+        """What is computed in, and where, as people read it."""
+        if self.device.type != "cpu":
+            return f"{self.precision} on {self.device}"
+        return f"{self.precision} on the CPU, with{'' if library() else 'out'} compiled loops"
 
     def _narrowing(self, shortlist: Shortlist | None) -> Narrowing | None:
         if not self.settings.shortlist:
