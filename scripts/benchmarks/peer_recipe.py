@@ -140,8 +140,9 @@ def fairseq(args: argparse.Namespace, command: str, *words: object, stdout: obje
     """Run a command of fairseq and return what it prints."""
     program = f"import fairseq_patch\n{NO_FAST_PATH}\nfrom fairseq_cli import {command}\n{command}.cli_main()"
     run = [args.python, "-c", program, *words]
-    path = {"PYTHONPATH": str(args.patch), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "2"}
-    done = subprocess.run([str(word) for word in run], env=path, stdout=stdout, text=True, check=True)  # type: ignore[call-overload]
+    environment = {"PYTHONPATH": str(args.patch), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "2"}
+    environment["PYTHONUNBUFFERED"] = "1"  # the log is whole when the training is stopped
+    done = subprocess.run([str(word) for word in run], env=environment, stdout=stdout, text=True, check=True)  # type: ignore[call-overload]
     return done.stdout or ""
 
 
