@@ -14,8 +14,8 @@ PACKAGE = REPOSITORY / "transformer_mt"
 LAYERS = (
     {"version"},  # transformer_mt/__init__.py
     {"errors"},
-    {"files", "memory", "native", "style"},
-    {"config", "world", "tensors"},
+    {"files", "memory", "style"},
+    {"config", "native", "tensors", "world"},
     {"device", "data", "model", "evaluation"},
     {"bundle"},
     {"decoding"},

@@ -1,6 +1,7 @@
 """Compiling once, keeping the result to oneself, and doing without."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from transformer_mt.native import build
 
-needs_compiler = pytest.mark.skipif(build.library() is None, reason="there is no C compiler here")
+needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fresh_library() -> object:
-    return build.library.__wrapped__()
+    return build._library.__wrapped__()
 
 
 @needs_compiler
@@ -42,24 +43,28 @@ def test_a_cache_that_others_can_write_to_is_not_trusted(cache: Path) -> None:
 
 @pytest.mark.parametrize("compiler", ["exit 1", "exit 0"], ids=["one that fails", "one that writes nothing"])
 def test_a_broken_compiler_is_done_without(
-    compiler: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    compiler: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "cc").write_text(f"#!/bin/sh\n{compiler}\n")
     (folder / "cc").chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))
-    assert fresh_library() is None
+    with caplog.at_level("WARNING"):
+        assert fresh_library() is None
+    assert len(caplog.messages) == 1 and "without compiled loops" in caplog.messages[0]
     assert list(cache.iterdir()) == []
 
 
-def test_a_damaged_library_is_done_without(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache.mkdir(mode=0o700)
-    monkeypatch.setattr(build, "_built", lambda compiler: cache / "kernels.so")
-    (cache / "kernels.so").write_bytes(b"no library")
-    assert fresh_library() is None
+@needs_compiler
+def test_a_damaged_library_is_made_anew(cache: Path) -> None:
+    kept = build._path(shutil.which("cc") or "")
+    kept.write_bytes(b"no library")
+    assert fresh_library() is not None
+    assert kept.stat().st_size > 1000 and list(cache.iterdir()) == [kept]
 
 
+@needs_compiler
 @pytest.mark.parametrize("name,value", [("TRANSFORMER_MT_NATIVE", "0"), ("PATH", "/nowhere")])
 def test_it_can_be_switched_off_and_needs_no_compiler(
     name: str, value: str, cache: Path, monkeypatch: pytest.MonkeyPatch

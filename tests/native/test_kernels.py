@@ -1,5 +1,7 @@
 """The compiled loops beside PyTorch in float64, on tensors laid out as decoding lays them out."""
 
+import shutil
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,9 +10,8 @@ from torch import Tensor
 from transformer_mt.decoding.search import Candidates, best_continuations
 from transformer_mt.model.cache import HIDDEN
 from transformer_mt.native import kernels
-from transformer_mt.native.build import library
 
-pytestmark = pytest.mark.skipif(library() is None, reason="there is no C compiler here")
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
 
 TOLERANCE = {torch.float32: 2e-6, torch.bfloat16: 8e-3}
 TYPES = list(TOLERANCE)
@@ -70,6 +71,20 @@ def test_attention_survives_large_scores() -> None:
     q = torch.full((1, 1, 1, 16), 1e4)
     keys = torch.stack([torch.full((16,), 1e4), torch.full((16,), -1e4)])[None, None]
     check_attention(q, keys, torch.randn(1, 1, 2, 16), None)
+
+
+def test_attention_takes_any_bias_and_no_tensors_that_do_not_go_together() -> None:
+    torch.manual_seed(4)
+    q, keys, values = torch.randn(2, 3, 1, 16).bfloat16(), *torch.randn(2, 2, 1, 9, 16).bfloat16()
+    hidden = torch.zeros(9, 2).masked_fill_(torch.arange(9)[:, None] > torch.tensor([4, 7]), HIDDEN)
+    for bias in (hidden.T[:, None, None], hidden.T[:1, None, None]):  # float32, transposed, of all sentences
+        check_attention(q, keys, values, bias)
+    with torch.inference_mode():
+        nothing = kernels.attend(q, keys, values, torch.full((2, 1, 1, 9), HIDDEN))
+        assert torch.equal(nothing, torch.zeros(2, 3, 16, dtype=torch.bfloat16))
+        for wrong in ((q[:1], keys, values), (q, keys, values[:, :, :5]), (q, keys, values.float())):
+            with pytest.raises(ValueError, match="do not go"):
+                kernels.attend(*wrong, None)
 
 
 @pytest.mark.parametrize("dtype", TYPES)

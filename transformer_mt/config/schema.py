@@ -233,7 +233,8 @@ class DecodingConfig:
     length_penalty: float = 1.0
     """A hypothesis of n tokens, end included, scores log P / n ** length_penalty; 0 compares bare probabilities."""
     max_length_ratio: float = 1.5
-    """A translation ends at the latest after max_length_ratio x source pieces + max_length_extra pieces."""
+    """A translation ends at the latest after max_length_ratio x source pieces + max_length_extra pieces, not counting
+    beginnings and terms that were given."""
     max_length_extra: int = 10
     """See max_length_ratio."""
     no_repeat_ngram: int | None = None

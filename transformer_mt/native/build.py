@@ -10,39 +10,67 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import threading
+from contextlib import suppress
 from pathlib import Path
 
+from transformer_mt.errors import TransformerMTError
+from transformer_mt.files import atomic_file
+
+_HERE = Path(__file__).parent
 _SOURCES = ("kernels.c", "loops.h")
 _FLAGS = ("-O3", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-std=gnu11")
 _SWITCH = "TRANSFORMER_MT_NATIVE"
+_PROBLEMS = (OSError, RuntimeError, TransformerMTError, subprocess.SubprocessError)
+"""RuntimeError is that of a user without a home."""
 _LOG = logging.getLogger(__name__)
+_LOCK = threading.Lock()
+
+
+def library() -> ctypes.CDLL | None:
+    """The loops of kernels.c; None without a compiler, or where the environment has TRANSFORMER_MT_NATIVE=0.
+
+    A compiler that is there and does not succeed is told of, once.
+    """
+    with _LOCK:
+        return _library()
 
 
 @functools.cache
-def library() -> ctypes.CDLL | None:
-    """The loops of kernels.c; None without a compiler, or where the environment has TRANSFORMER_MT_NATIVE=0."""
+def _library() -> ctypes.CDLL | None:
     if os.environ.get(_SWITCH) == "0" or (compiler := shutil.which("cc")) is None:
         return None
     try:
-        return ctypes.CDLL(str(_built(compiler)))
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: nobody has a home
-        _LOG.info("decoding does without compiled loops: %s", error)
+        path = _path(compiler)
+        if path.exists():
+            with suppress(OSError):  # damaged, or made where the C library is another
+                return ctypes.CDLL(str(path))
+        _build(compiler, path)
+        return ctypes.CDLL(str(path))
+    except _PROBLEMS as error:
+        said = error.stderr.decode(errors="replace") if isinstance(error, subprocess.CalledProcessError) else ""
+        problems = [line for line in said.splitlines() if "error" in line]
+        _LOG.warning("translating without compiled loops, which is slower: %s", (problems or [error])[0])
         return None
 
 
-def _built(compiler: str) -> Path:
-    """The shared library in the user's cache, which one run of the compiler fills for each kind of processor."""
-    folder = Path(__file__).parent
-    known = [(folder / name).read_bytes() for name in _SOURCES]
-    known += [" ".join((compiler, *_FLAGS)).encode(), _processor().encode()]
-    path = _cache() / f"kernels-{hashlib.sha256(b''.join(known)).hexdigest()[:16]}.so"
-    if not path.exists():
-        with tempfile.TemporaryDirectory(dir=path.parent) as work:
-            made = Path(work) / path.name
-            words = [compiler, *_FLAGS, "-shared", "-fPIC", "-o", str(made), str(folder / _SOURCES[0]), "-lm"]
-            subprocess.run(words, check=True, capture_output=True, timeout=120)
-            os.replace(made, path)  # whole or not at all, also with several processes
-    return path
+def _path(compiler: str) -> Path:
+    """Where the library is kept for these sources, this compiler and this processor."""
+    known = [(_HERE / name).read_bytes() for name in _SOURCES]
+    found = os.stat(compiler)
+    known += [repr((compiler, _FLAGS, found.st_size, found.st_mtime_ns, platform.libc_ver())).encode()]
+    known += [_processor().encode()]
+    return _cache() / f"kernels-{hashlib.sha256(b''.join(known)).hexdigest()[:16]}.so"
+
+
+def _build(compiler: str, path: Path) -> None:
+    """Compile into `path`, whole or not at all, whatever other processes do."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as work:
+        made = Path(work) / path.name
+        words = [compiler, *_FLAGS, "-shared", "-fPIC", "-o", str(made), str(_HERE / _SOURCES[0]), "-lm"]
+        subprocess.run(words, check=True, capture_output=True, timeout=120)
+        with atomic_file(path) as file:
+            file.write(made.read_bytes())
 
 
 def _cache() -> Path:
@@ -56,9 +84,10 @@ def _cache() -> Path:
 
 
 def _processor() -> str:
-    """What tells processors apart for which the compiler would make different programs."""
+    """What tells processors apart for which the compiler would make different programs; else the machine's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
-        return "".join(line for line in lines if line.startswith(("flags", "Features", "model name")))
+        told = "".join(line for line in lines if line.startswith(("flags", "Features", "model name")))
     except OSError:
-        return platform.machine() + platform.processor()
+        told = platform.node()
+    return platform.machine() + told

@@ -28,8 +28,14 @@ def can_attend(x: Tensor, width: int) -> bool:
 
 
 def attend(q: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-    """Attention of q (B, K, H, E) to keys and values (B, H, S, E) where bias (B, 1, 1 or K, S) is 0: (B, K, H * E)."""
+    """Attention of q (B, K, H, E) to keys and values (B, H, S, E) where bias (B, 1, 1 or K, S) is 0: (B, K, H * E).
+
+    Raises ValueError when they do not go together. A query that sees no key gives zeros.
+    """
     batch, num_hypotheses, num_heads, width = q.shape
+    length = keys.shape[2]
+    if keys.shape != (batch, num_heads, length, width) or values.shape != keys.shape or values.dtype != q.dtype:
+        raise ValueError(f"queries {tuple(q.shape)} do not go with keys {tuple(keys.shape)}, {tuple(values.shape)}")
     row = q.stride(1) if num_hypotheses > 1 else q.stride(0)
     if q.stride()[2:] != (width, 1) or (batch > 1 and q.stride(0) != num_hypotheses * row):
         q, row = q.contiguous(), num_heads * width
@@ -38,11 +44,12 @@ def attend(q: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tens
     out = q.new_empty(batch, num_hypotheses, num_heads * width)
     of_bias: Sequence[int | None] = (None, 0, 0)
     if bias is not None:
-        bias = bias.to(q.dtype)
-        of_bias = (bias.data_ptr(), bias.stride(0), bias.stride(2) if bias.shape[2] > 1 else 0)
+        bias = bias.to(q.dtype).expand(batch, 1, num_hypotheses, length)
+        bias = bias if bias.stride(3) == 1 else bias.contiguous()
+        of_bias = (bias.data_ptr(), bias.stride(0), bias.stride(2))
     done = _function("attend", q.dtype, "pipp iii pii iiiii p")(
         q.data_ptr(), row, keys.data_ptr(), values.data_ptr(), *keys.stride()[:3], *of_bias,
-        batch, num_hypotheses, num_heads, width, keys.shape[2], out.data_ptr(),
+        batch, num_hypotheses, num_heads, width, length, out.data_ptr(),
     )  # fmt: skip
     if not done:
         raise MemoryError("attention: no memory")
@@ -60,7 +67,7 @@ def log_softmax(logits: Tensor) -> Tensor:
 
 def best_continuations(scores: Tensor, log_probs: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """The `count` largest sums scores[b, k] + log_probs[b, k, v], best first, with k and v, each (B, count)."""
-    scores, log_probs = scores.contiguous(), log_probs.contiguous()
+    scores, log_probs = scores.float().contiguous(), log_probs.float().contiguous()
     best = scores.new_empty(len(scores), count)
     parents = torch.empty(len(scores), count, dtype=torch.int64)
     tokens = torch.empty_like(parents)

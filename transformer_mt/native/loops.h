@@ -1,7 +1,7 @@
 /* Included by kernels.c once for each type of numbers, REAL, whose functions are called OF(name). */
 
-/* Attention of one query of C * LANES numbers to the `count` keys and values at `visible`, at least one; `weights` has
- * room for as many. C is known to the compiler. */
+/* Attention of one query of C * LANES numbers to the `count` keys and values at `visible`; `weights` has room for as
+ * many. Where there are none it is 0. C is known to the compiler. */
 static inline __attribute__((always_inline)) void OF(attend_once)(const int64_t C, const REAL *query, const REAL *keys,
                                                                   const REAL *values, int64_t stride,
                                                                   const int32_t *visible, int64_t count, float *weights,
@@ -23,12 +23,13 @@ static inline __attribute__((always_inline)) void OF(attend_once)(const int64_t 
         const REAL *value = values + visible[j] * stride;
         EACH(c, C) context[c] += weights[j] * OF(load)(value + c * LANES);
     }
-    EACH(c, C) OF(store)(out + c * LANES, context[c] / sum);
+    const float total = count ? sum : 1.0f;
+    EACH(c, C) OF(store)(out + c * LANES, context[c] / total);
 }
 
 /* softmax(q k^T / sqrt(E)) v, giving out (B, K, H, E), for the queries of B x K hypotheses, each `row` after the last.
  * Keys and values have the strides `by_sentence`, `by_head` and `by_key`. A key counts where the bias, which may be
- * missing, is 0, and one has to. E is a multiple of LANES. Returns 0 when there was no memory for it. */
+ * missing, is 0. E is a multiple of LANES. Returns 0 when there was no memory for it. */
 int OF(attend)(const REAL *q, int64_t row, const REAL *keys, const REAL *values, int64_t by_sentence, int64_t by_head,
                int64_t by_key, const REAL *bias, int64_t bias_by_sentence, int64_t bias_by_hypothesis, int64_t B,
                int64_t K, int64_t H, int64_t E, int64_t S, REAL *out) {
