@@ -29,5 +29,9 @@ def run(args: argparse.Namespace) -> int:
     count = f"{len(result.differences)} of {result.num_golden} golden translations differ"
     print(f"{args.bundle}: every file is whole; {count}")
     if result.differences:
-        print("transformer-mt: this machine or version computes otherwise than the one that wrote it", file=sys.stderr)
+        print(
+            "transformer-mt: this machine, version or compiler computes otherwise than the one that wrote it; "
+            "TRANSFORMER_MT_NATIVE=0 does without a compiler",
+            file=sys.stderr,
+        )
     return 2 if result.differences else 0
