@@ -192,7 +192,8 @@ def text_of(row: dict[str, Any]) -> str:
 def show_profile(args: argparse.Namespace) -> None:
     """Where the time goes from text to text, and the floor that the decoder's linear maps set."""
     lines = args.src.read_text(encoding="utf-8").split("\n")[:-1]
-    translate, _ = ours(args, load_bundle(args.bundle), args.precision, 2048)
+    bundle = load_bundle(args.bundle)
+    translate, _ = ours(args, bundle, args.precision, 2048)
     torch.set_num_threads(1)
     for name in ("attend", "log_softmax", "best_continuations"):
         setattr(kernels, name, named(f"loops: {name}", getattr(kernels, name)))
@@ -207,8 +208,9 @@ def show_profile(args: argparse.Namespace) -> None:
     ModelStep.step = counted  # type: ignore[method-assign]
     translate(lines)
     ModelStep.step = step  # type: ignore[method-assign]
-    model = load_bundle(args.bundle).model
-    maps = [(name, one) for name, one in model.named_modules() if isinstance(one, Linear) and "encoder." not in name]
+    maps = [
+        (name, one) for name, one in bundle.model.named_modules() if isinstance(one, Linear) and "encoder." not in name
+    ]
     weights = sum(one.weight.numel() for name, one in maps if "kv_proj" not in name or "qkv" in name)  # once a sentence
     flops = 2 * rows["rows"] * weights
     breakdown = Breakdown(lambda: translate(lines), 1, DECODING)
@@ -261,7 +263,8 @@ def compare(args: argparse.Namespace) -> None:
 def start_up(args: argparse.Namespace) -> dict[str, Any]:
     """Seconds of whole processes: one that only imports torch, and one that translates a line; medians, by turns."""
     imports = [sys.executable, "-c", "import torch"]
-    translates = [sys.executable, "-m", "transformer_mt", "translate", str(args.bundle), "--threads", str(args.threads)]
+    translates = [sys.executable, "-m", "transformer_mt", "translate", str(args.bundle), "--quiet"]
+    translates += ["--threads", str(args.threads)]
     line = args.src.read_text(encoding="utf-8").split("\n")[0].encode()
     seconds: dict[str, list[float]] = {"import torch": [], "first translation": []}
     for _ in range(NUM_STARTS):

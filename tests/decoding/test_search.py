@@ -3,6 +3,8 @@
 import itertools
 import math
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 import torch
@@ -101,18 +103,23 @@ def test_a_beam_of_one_is_greedy_search() -> None:
 
 @pytest.mark.parametrize("vocab_size", [3, 64, 100, 640, 1000])
 @pytest.mark.parametrize("beam_size", [1, 2, 5])
-def test_the_best_continuations_are_those_of_a_plain_topk(vocab_size: int, beam_size: int) -> None:
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.inference_mode], ids=["PyTorch", "compiled loops"])
+def test_the_best_continuations_are_those_of_a_plain_topk(
+    vocab_size: int, beam_size: int, mode: Callable[[], AbstractContextManager[object]]
+) -> None:
     torch.manual_seed(vocab_size)
     scores, log_probs = torch.randn(7, beam_size), torch.randn(7, beam_size, vocab_size)
     scores[0] = log_probs[1, :, 2:] = -torch.inf  # as where nothing is alive, and where only a few tokens may follow
     count = min(2 * beam_size, beam_size * vocab_size)
     expected, places = (scores.unsqueeze(-1) + log_probs).flatten(1).topk(count)
-    found = search.best_continuations(scores, log_probs, 2 * beam_size)
+    with mode():
+        found = search.best_continuations(scores, log_probs, 2 * beam_size)
     assert torch.equal(found.scores, expected)
     is_real = expected > -torch.inf
     assert torch.equal(found.parents[is_real], (places // vocab_size)[is_real])
     assert torch.equal(found.tokens[is_real], (places % vocab_size)[is_real])
     assert found.tokens.max() < vocab_size and found.parents.max() < beam_size
+    assert all(len(set(row)) == count for row in (found.parents * vocab_size + found.tokens).tolist())
 
 
 def test_rows_that_go_on_keep_their_place_or_fill_one_that_is_free() -> None:

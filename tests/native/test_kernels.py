@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from transformer_mt.decoding.search import Candidates, best_continuations
 from transformer_mt.model.cache import HIDDEN
 from transformer_mt.native import kernels
 
@@ -97,24 +96,6 @@ def test_log_softmax(dtype: torch.dtype, size: int) -> None:
         found = kernels.log_softmax(logits)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.double(), logits.double().log_softmax(-1), atol=2e-5, rtol=2e-6)
-
-
-@pytest.mark.parametrize("vocab_size", [3, 64, 100, 640, 1000])
-@pytest.mark.parametrize("beam_size", [1, 2, 5])
-def test_the_best_continuations_are_those_of_pytorch(vocab_size: int, beam_size: int) -> None:
-    torch.manual_seed(vocab_size)
-    scores, log_probs = torch.randn(7, beam_size), torch.randn(7, beam_size, vocab_size)
-    scores[0] = log_probs[1, :, 2:] = -torch.inf  # as where nothing is alive, and where only a few tokens may follow
-    count = min(2 * beam_size, beam_size * vocab_size)
-    expected = best_continuations(scores, log_probs, count)  # gradients are on: PyTorch's
-    with torch.inference_mode():
-        found = Candidates(*kernels.best_continuations(scores, log_probs, count))
-    assert torch.equal(found.scores, expected.scores)
-    is_real = expected.scores > -torch.inf
-    assert torch.equal(found.parents[is_real], expected.parents[is_real])
-    assert torch.equal(found.tokens[is_real], expected.tokens[is_real])
-    pairs = (found.parents * vocab_size + found.tokens).tolist()
-    assert all(len(set(row)) == count for row in pairs) and found.parents.max() < beam_size
 
 
 def test_of_equal_continuations_the_first_is_taken() -> None:
