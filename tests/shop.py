@@ -1,11 +1,13 @@
 """A place to spoil: a corpus and a configuration that a test may ruin, and the training command on it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests import tiny
 from transformer_mt.training.checkpoint import list_checkpoints
+from transformer_mt.training.session import Session
 
 
 class Shop:
@@ -41,3 +43,15 @@ def the_error(told: str) -> str:
     assert len(lines) == 1 and told.endswith(f"{lines[0]}\n") and "Traceback" not in told, told
     assert lines[0].startswith("transformer-mt: error: ")
     return lines[0]
+
+
+def at_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) -> None:
+    """Let `act` happen right after an update, before what is due is logged, validated and saved."""
+    watch = Session._watch
+
+    def watch_and_act(session: Session, stats: object) -> None:
+        if session.trainer.progress.step == step:
+            act()
+        watch(session, stats)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Session, "_watch", watch_and_act)

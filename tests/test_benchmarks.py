@@ -71,8 +71,18 @@ def test_the_parts_of_a_profile_are_named_with_the_floor(work: Path) -> None:
 def test_preparing_and_ordering_are_measured_beside_sentencepiece_and_a_sort() -> None:
     row = json.loads(measured("data", "prepare", "--pairs", 6000, "--json")[-1])
     assert row["kept"] == 6000 and row["ratio"] == pytest.approx(row["seconds"] / row["sentencepiece_seconds"], rel=0.1)
+    row = json.loads(measured("data", "doctor", "--pairs", 6000, "--json")[-1])
+    assert row["ratio"] == pytest.approx(row["cpu_seconds"] / row["sentencepiece_cpu_seconds"], rel=0.1)
     row = json.loads(measured("data", "order", "--pairs", 200_000, "--json")[-1])
     assert row["batches"] > 1000 and row["sort_seconds"] > 0
+
+
+def test_a_soak_tells_what_is_held_and_ends_in_time(tiny_run: Path) -> None:
+    words = ("soak", "--bundle", tiny_run, "--src", tiny_run.parent / "val.en", "--threads", 1)
+    *rows, total = map(json.loads, measured(*words, "--minutes", 0.05, "--every", 0.5, "--json"))
+    assert rows[0]["rounds"] == 0 < rows[-1]["rounds"] and 3 <= rows[-1]["seconds"]
+    assert all(100 < row["rss_mb"] < 4000 and 3 <= row["open_files"] < 30 and row["threads"] >= 1 for row in rows)
+    assert total["open_files_per_hour"] == 0 and total["translations"] == 32 * rows[-1]["rounds"]
 
 
 def test_decoding_beside_ctranslate2_gives_the_same_lines_and_counts_them(tiny_run: Path) -> None:
@@ -95,3 +105,12 @@ def test_decoding_beside_ctranslate2_gives_the_same_lines_and_counts_them(tiny_r
     assert ratios["sent_s"] == pytest.approx(
         (rows[0]["sent_s"] + rows[2]["sent_s"]) / (rows[1]["sent_s"] + rows[3]["sent_s"]), abs=0.02
     )
+
+
+def test_what_protection_keeps_is_counted(tiny_run: Path) -> None:
+    folder = tiny_run.parent
+    words = ("protect", "--bundle", tiny_run, "--src", folder / "val.en", "--ref", folder / "val.fr")
+    row = json.loads(measured(*words, "--planted", 20, "--threads", 1, "--json")[-1])
+    assert row["kept_plain"] < row["kept_protect"] == row["planted"] == 20
+    assert row["lost_unflagged_plain"] == 0 and row["clean_equal"] == row["clean"] == 30
+    assert row["bleu_clean_plain"] == row["bleu_clean_protect"] > 80 and row["guards_us"] > 0

@@ -10,10 +10,10 @@ shortlist.safetensors  what each source piece became in training (not in bundles
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -22,27 +22,39 @@ from torch.overrides import TorchFunctionMode
 
 from transformer_mt import __version__
 from transformer_mt.config.loading import load_config, to_yaml
-from transformer_mt.config.schema import Config
+from transformer_mt.config.schema import Arithmetic, Config
 from transformer_mt.data.shortlist import Shortlist
-from transformer_mt.data.tokenizer import TokenizerPair
+from transformer_mt.data.tokenizer import JOINT_FILE, SOURCE_FILE, TARGET_FILE, TokenizerPair
 from transformer_mt.data.vocabulary import PAD_ID
-from transformer_mt.errors import BundleError
-from transformer_mt.files import atomic_directory, atomic_file, read_json, verify_manifest, write_json, write_manifest
+from transformer_mt.errors import BundleError, DataError
+from transformer_mt.files import (
+    atomic_directory,
+    atomic_file,
+    parse_json,
+    read_json,
+    read_small_text,
+    verify_manifest,
+    write_json,
+    write_manifest,
+)
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.tensors import load_tensors, load_weights, save_tensors
 
 FORMAT_VERSION = 1
 SHORTLIST_FILE = "shortlist.safetensors"
+_FILES = ("bundle.json", "config.yaml", "model.safetensors", "golden.jsonl", SHORTLIST_FILE) + tuple(
+    f"tokenizer/{name}" for name in (JOINT_FILE, SOURCE_FILE, TARGET_FILE)
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """A sentence and the translation that the model gave for it, with this beam, in fp32 or bf16 as stated."""
+    """A sentence and the translation that the model gave for it, with this beam, in the arithmetic stated."""
 
     src: str
     translation: str
     beam_size: int
-    precision: Literal["fp32", "bf16"]
+    precision: Arithmetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +99,32 @@ def load_bundle(path: Path) -> Bundle:
     Raises BundleError naming what is missing, damaged, newer than this program, or does not fit together.
     """
     directory = bundle_directory(path)
-    verify_manifest(directory)
+    verify_manifest(directory, _FILES)
     about = _read_about(directory)
     config = load_config(directory / "config.yaml")
     tokenizers = TokenizerPair.load(directory / "tokenizer", untrusted=True)  # a bundle may come from anyone
+    weights = load_tensors(directory / "model.safetensors")
+    _check_size(config, tokenizers, weights, directory)
     with _NoDraws():
         model = build_model(config, tokenizers)
-    load_weights(model, load_tensors(directory / "model.safetensors"), directory / "model.safetensors")
-    golden = _read_golden(directory / "golden.jsonl")
+    load_weights(model, weights, directory / "model.safetensors")
+    golden = _read_golden(directory / "golden.jsonl", tokenizers)
     shortlist = _read_shortlist(directory / SHORTLIST_FILE, tokenizers)
     return Bundle(config, model.eval(), tokenizers, golden, about["facts"], shortlist, directory)
+
+
+def _check_size(config: Config, tokenizers: TokenizerPair, weights: Mapping[str, Tensor], directory: Path) -> None:
+    """Raise BundleError where `config` describes a larger model than these weights are of, before it takes memory."""
+    model, held = config.model, sum(tensor.numel() for tensor in weights.values())
+    num_layers = model.num_encoder_layers + model.num_decoder_layers
+    of_layer = model.d_model * (4 * model.d_model + 2 * model.d_ff)
+    of_positions = model.max_positions if model.positions == "learned" else 0
+    least = num_layers * of_layer + (tokenizers.tgt.vocab_size + of_positions) * model.d_model
+    if least > held or num_layers > len(weights):
+        raise BundleError(
+            f"{directory}: config.yaml describes {num_layers:,} layers with {least:,} weights or more, but "
+            f"model.safetensors holds {held:,}; they are not of one model"
+        )
 
 
 class _NoDraws(TorchFunctionMode):
@@ -124,7 +152,8 @@ def bundle_directory(path: Path) -> Path:
 def _read_about(directory: Path) -> dict[str, Any]:
     about = read_json(directory / "bundle.json")
     version = about.get("format_version") if isinstance(about, dict) else None
-    if not isinstance(version, int) or not isinstance(about.get("facts"), dict):
+    facts = about.get("facts") if isinstance(about, dict) else None
+    if not isinstance(version, int) or not isinstance(facts, dict):
         raise BundleError(f"{directory / 'bundle.json'}: is not the description of a bundle")
     if version > FORMAT_VERSION:
         writer = about.get("written_by", "a newer version")
@@ -132,19 +161,23 @@ def _read_about(directory: Path) -> dict[str, Any]:
             f"{directory}: format {version} was written by {writer}, this is transformer_mt {__version__}, which reads "
             f"up to format {FORMAT_VERSION}; update transformer_mt"
         )
+    longest = facts.get("max_source_pieces", 1)
+    if type(longest) is not int or longest < 1:
+        raise BundleError(f"{directory / 'bundle.json'}: max_source_pieces must be a whole number, 1 or above")
     return about
 
 
 def _read_shortlist(path: Path, tokenizers: TokenizerPair) -> Shortlist | None:
     if not path.exists():
         return None
-    tables = {name: tensor.numpy() for name, tensor in load_tensors(path).items()}
-    is_right = tables.keys() == {"likely", "always"} and len(tables["likely"]) == tokenizers.src.vocab_size
-    if not is_right or any(
-        table.dtype != np.int32 or table.min(initial=0) < 0 or table.max(initial=0) >= tokenizers.tgt.vocab_size
-        for table in tables.values()
-    ):
+    tensors = load_tensors(path)
+    dimensions = {name: tensor.dim() for name, tensor in tensors.items()}
+    is_right = dimensions == {"likely": 2, "always": 1} and len(tensors["likely"]) == tokenizers.src.vocab_size
+    if not is_right or any(tensor.dtype != torch.int32 for tensor in tensors.values()):
         raise BundleError(f"{path}: does not fit the tokenizer of this bundle")
+    tables = {name: tensor.numpy() for name, tensor in tensors.items()}
+    if any(np.any((table < 0) | (table >= tokenizers.tgt.vocab_size)) for table in tables.values()):
+        raise BundleError(f"{path}: names pieces that the tokenizer of this bundle does not have")
     return Shortlist(**tables)
 
 
@@ -154,9 +187,18 @@ def _write_golden(path: Path, golden: Sequence[Golden]) -> None:
             file.write(json.dumps(asdict(one), ensure_ascii=False).encode() + b"\n")
 
 
-def _read_golden(path: Path) -> list[Golden]:
+def _read_golden(path: Path, tokenizers: TokenizerPair) -> list[Golden]:
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-        return [Golden(**json.loads(line)) for line in lines if line]
-    except (OSError, ValueError, TypeError) as error:
+        lines = read_small_text(path).split("\n")
+        found = [Golden(**parse_json(line, "a line")) for line in lines if line]
+        if not all(_is_golden(one, tokenizers.tgt.vocab_size) for one in found):
+            raise ValueError("a line holds no sentence with its translation")
+    except (DataError, ValueError, TypeError) as error:
         raise BundleError(f"{path}: is damaged ({error})") from None
+    return found
+
+
+def _is_golden(one: Golden, largest_beam: int) -> bool:
+    is_text = isinstance(one.src, str) and isinstance(one.translation, str) and isinstance(one.precision, str)
+    has_beam = type(one.beam_size) is int and 1 <= one.beam_size <= largest_beam
+    return is_text and has_beam and one.precision in get_args(Arithmetic)

@@ -1,6 +1,7 @@
 """Reading lines and writing files: the one home of line ends, atomic writes, hashes and free space."""
 
 import codecs
+import ctypes
 import errno
 import gzip
 import hashlib
@@ -11,8 +12,9 @@ import secrets
 import shutil
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from enum import IntEnum
 from pathlib import Path
 from typing import IO, Any
 
@@ -130,6 +132,22 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+class Point(IntEnum):
+    """The moments of a durable write, in order: at each of them a test can let it fail."""
+
+    OPENED = 1
+    WRITTEN = 2
+    SYNCED = 3
+    RENAMED = 4
+    DURABLE = 5
+    REMOVING = 6
+    """What was there before, or is not kept any longer, has lost its name and is about to be deleted."""
+
+
+at_point: Callable[[Point, Path], None] = lambda point, path: None  # noqa: E731
+"""Called at each point with the file or directory that is being written; tests put something else here."""
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Write `path` so that it is either the old file or the whole new one, whatever happens.
@@ -137,55 +155,109 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     The bytes go to a file beside it, are synced to disk, and take the name in one rename. Raises
     TransformerMTError when the disk is full, with the previous file untouched.
     """
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_directory(path.parent)
-    except OSError as error:
-        raise write_problem(path, error) from error
-    finally:
-        with suppress(OSError):  # gone when all went well, or never made
-            temporary.unlink()
+    with _committed(path) as temporary, temporary.open("wb") as file:
+        at_point(Point.OPENED, temporary)
+        yield file
 
 
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """Fill a temporary directory that becomes `path` in one rename when the block ends well.
+    """Fill a temporary directory that becomes `path` when the block ends well, as a file does in `atomic_file`."""
+    with _committed(path) as temporary:
+        temporary.mkdir()
+        at_point(Point.OPENED, temporary)
+        yield temporary
 
-    An existing `path` is replaced: it is moved aside first and removed after, so that a crash between
-    leaves one of the two whole.
+
+@contextmanager
+def _committed(path: Path) -> Iterator[Path]:
+    """A name beside `path` for what is written; it takes the name `path`, durably, when the block ends well.
+
+    The one place where something gets its final name. Raises TransformerMTError for what the system refuses.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        temporary.mkdir()
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        for file in sorted(p for p in temporary.rglob("*") if p.is_file()):
-            _sync(file)
-        for folder in sorted(p for p in temporary.rglob("*") if p.is_dir()):
-            sync_directory(folder)
-        sync_directory(temporary)
-        _swap_in(temporary, path)
+        at_point(Point.WRITTEN, temporary)
+        _sync_all(temporary)
+        at_point(Point.SYNCED, temporary)
+        if temporary.is_dir() and path.exists():
+            _exchange(temporary, path)
+        else:
+            os.replace(temporary, path)
+        at_point(Point.RENAMED, path)
         sync_directory(path.parent)
+        at_point(Point.DURABLE, path)
     except OSError as error:
         raise write_problem(path, error) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _discard(temporary)
 
 
-def _swap_in(temporary: Path, path: Path) -> None:
-    if not path.exists():
+def remove_directory(path: Path) -> None:
+    """Delete the directory `path`, which is whole or gone, whatever happens; what cannot be deleted stays."""
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    with suppress(OSError):
+        os.rename(path, temporary)
+        _discard(temporary)
+
+
+def sweep(directory: Path) -> None:
+    """Delete what processes that have ended left behind in `directory` while they wrote or deleted."""
+    for stray in directory.glob(".*.tmp-*"):
+        process = stray.name.rpartition(".tmp-")[2].partition("-")[0]
+        if process.isdigit() and not _is_running(int(process)):
+            _discard(stray)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return process != os.getpid()
+
+
+def _discard(temporary: Path) -> None:
+    """Delete what has no name of its own, as far as the system lets us; `sweep` does the rest."""
+    with suppress(OSError):
+        if temporary.is_dir():
+            at_point(Point.REMOVING, temporary)
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_all(path: Path) -> None:
+    """Make a file, or all of a directory, durable."""
+    inside = sorted(path.rglob("*")) if path.is_dir() else []
+    for one in (*inside, path):
+        if one.is_dir():
+            sync_directory(one)
+        else:
+            with one.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _exchange(temporary: Path, path: Path) -> None:
+    """Let two directories swap their names at once; where the system cannot, there is no `path` for a moment."""
+    if not _swap_names(os.fsencode(temporary), os.fsencode(path)):
+        aside = temporary.with_name(temporary.name + ".old")
+        os.rename(path, aside)
         os.rename(temporary, path)
-        return
-    aside = temporary.with_name(temporary.name + ".old")
-    os.rename(path, aside)
-    os.rename(temporary, path)
-    shutil.rmtree(aside, ignore_errors=True)
+        _discard(aside)
+
+
+def _swap_names(one: bytes, other: bytes) -> bool:
+    """Whether the system has exchanged two names: Linux by renameat2(2), macOS by renamex_np(2)."""
+    libc = ctypes.CDLL(None)
+    here, exchange = -100, 2  # AT_FDCWD; RENAME_EXCHANGE, which is RENAME_SWAP on macOS
+    if hasattr(libc, "renameat2"):
+        return bool(libc.renameat2(here, one, here, other, exchange) == 0)
+    return hasattr(libc, "renamex_np") and bool(libc.renamex_np(one, other, exchange) == 0)
 
 
 def write_problem(path: Path, error: OSError) -> TransformerMTError:
@@ -194,11 +266,6 @@ def write_problem(path: Path, error: OSError) -> TransformerMTError:
         free = free_bytes(path.parent) / 1e6
         return TransformerMTError(f"{path}: disk full, {free:.0f} MB free; make room and run the same command again")
     return TransformerMTError(f"{path}: cannot be written ({error.strerror or error})")
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def sync_directory(path: Path) -> None:
@@ -216,13 +283,34 @@ def write_json(path: Path, value: Any) -> None:
         file.write(json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n")
 
 
+MAX_JSON_BYTES = 1 << 21
+"""Of what we write of ourselves as JSON, which is a few kilobytes; empty lists take 32 times as much memory."""
+
+
 def read_json(path: Path) -> Any:
-    """Read JSON; raises DataError naming the file when it is missing or malformed."""
-    check_readable_file(path)
+    """Read JSON; raises DataError naming the file when it is missing, malformed or far too long."""
+    return parse_json(read_small_text(path), str(path))
+
+
+def parse_json(text: str, name: str) -> Any:
+    """The value that `text` is the JSON of; raises DataError, which calls it `name`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"{path}: is not valid JSON ({error})") from None
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # a ValueError also for a number of too many digits
+        raise DataError(f"{name}: is not valid JSON ({error})") from None
+
+
+def read_small_text(path: Path) -> str:
+    """The text of a file of JSON; raises DataError when it is longer than such files are."""
+    check_readable_file(path)
+    with path.open("rb") as file:
+        raw = file.read(MAX_JSON_BYTES + 1)
+    if len(raw) > MAX_JSON_BYTES:
+        raise DataError(f"{path}: has more than {MAX_JSON_BYTES:,} bytes; this is no file of ours")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not valid UTF-8 ({error})") from None
 
 
 def free_bytes(path: Path) -> int:
@@ -242,8 +330,11 @@ def write_manifest(directory: Path) -> None:
     write_json(directory / MANIFEST, {"files": entries})
 
 
-def verify_manifest(directory: Path) -> None:
-    """Raise a BundleError that names the first file of `directory` that is missing or not as it was written."""
+def verify_manifest(directory: Path, to_be_read: Collection[str]) -> None:
+    """Raise a BundleError that names the first file of `directory` that is missing or not as it was written.
+
+    Of the names `to_be_read` those that are there have to be in the manifest: nothing is read that has no hash.
+    """
     if not directory.is_dir():
         raise BundleError(f"{directory}: no such directory")
     if not (directory / MANIFEST).is_file():
@@ -251,8 +342,13 @@ def verify_manifest(directory: Path) -> None:
     try:
         entries = dict(read_json(directory / MANIFEST)["files"])
         expected = [(name, int(entry["bytes"]), str(entry["sha256"])) for name, entry in entries.items()]
-    except (DataError, KeyError, TypeError, ValueError) as error:
+        if odd := next((name for name in entries if not _is_plain_name(name)), None):
+            raise ValueError(f"no file is called {odd[:40]!r}")
+    except (DataError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise BundleError(f"{directory / MANIFEST}: is damaged ({error})") from None
+    for name in to_be_read:
+        if name not in entries and os.path.lexists(directory / name):
+            raise BundleError(f"{directory / MANIFEST}: does not name {name}, which is there; copy the whole again")
     for name, size, digest in expected:
         path = directory / name
         if not path.resolve().is_relative_to(directory.resolve()):
@@ -263,3 +359,8 @@ def verify_manifest(directory: Path) -> None:
             raise BundleError(f"{path}: is damaged ({path.stat().st_size} bytes instead of {size}); copy it again")
         if (found := sha256_of(path)) != digest:
             raise BundleError(f"{path}: is damaged (its SHA-256 is {found}, {MANIFEST} has {digest})")
+
+
+def _is_plain_name(name: str) -> bool:
+    """Whether a file system can be asked for it."""
+    return name.isprintable() and len(os.fsencode(name)) < 256

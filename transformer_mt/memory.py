@@ -1,4 +1,5 @@
-"""How this process takes memory: in large pages, kept from one training step to the next; and looks for garbage."""
+"""How this process takes memory: in large pages, kept from one training step to the next; looks for garbage; and runs
+out of memory."""
 
 import ctypes
 import gc
@@ -7,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_LACKING = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+"""What PyTorch, its libraries and the driver of a card say when there is too little memory."""
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 _NEVER = 2**31 - 1
 
@@ -44,3 +47,10 @@ def without_garbage_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error`, of any library, says that memory was not enough: that of the host or of a card."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _LACKING)
+    )

@@ -1,5 +1,6 @@
 """Named tensors on disk, in safetensors: no pickle, nothing that can execute."""
 
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from torch import Tensor, nn
 
 from transformer_mt.errors import BundleError
 from transformer_mt.files import atomic_file
+
+MAX_HEADER_BYTES = 1 << 22
+"""Of a safetensors file: names, types and places of some 30,000 tensors. Reading each takes time and memory."""
+_WEIGHT_TYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -22,6 +27,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read what `save_tensors` wrote; raises BundleError naming the file when it is no such thing."""
     try:
+        with path.open("rb") as file:
+            start = file.read(8)
+        if len(start) == 8 and (size := struct.unpack("<Q", start)[0]) > MAX_HEADER_BYTES:
+            raise ValueError(f"its header is said to have {size:,} bytes, {MAX_HEADER_BYTES:,} are read at most")
         return load_file(path)
     except FileNotFoundError:
         raise BundleError(f"{path}: is missing") from None
@@ -58,7 +67,7 @@ def _is_parted(tensor: Tensor) -> bool:
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], origin: Path | str) -> None:
     """Copy `tensors` into the weights of `model`.
 
-    Raises BundleError that lists the first weights that are missing, unknown, of another shape or not finite.
+    Raises BundleError that lists the first weights that are missing, unknown, of another shape or type, or not finite.
     """
     weights = dict(model.named_parameters())
     problems = [f"{name} is missing" for name in weights if name not in tensors]
@@ -66,11 +75,14 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], origin: Path |
     for name in weights.keys() & tensors.keys():
         if weights[name].shape != tensors[name].shape:
             problems.append(f"{name} is {tuple(tensors[name].shape)} instead of {tuple(weights[name].shape)}")
+        elif tensors[name].dtype not in _WEIGHT_TYPES:
+            problems.append(f"{name} is of type {str(tensors[name].dtype).removeprefix('torch.')}, which no weight is")
         elif not torch.isfinite(tensors[name]).all():
             problems.append(f"{name} holds NaN or infinity")
     if problems:
         rest = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise BundleError(f"{origin}: the weights do not fit this model: {'; '.join(sorted(problems)[:3])}{rest}")
+        shown = "; ".join(problem[:200] for problem in sorted(problems)[:3])
+        raise BundleError(f"{origin}: the weights do not fit this model: {shown}{rest}")
     with torch.no_grad():
         for name, weight in weights.items():
             weight.copy_(placed_like(weight, tensors[name]))

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from transformer_mt.errors import DeviceError, ProcessLost
+from transformer_mt.memory import is_out_of_memory
 
 T = TypeVar("T")
 TIME_TO_MEET = timedelta(seconds=60)
@@ -96,7 +97,7 @@ def others_may_be_lost(world: World) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if world.size == 1 or isinstance(error, torch.OutOfMemoryError):
+        if world.size == 1 or is_out_of_memory(error):
             raise
         reason = str(error).splitlines()[0][:200]
         raise ProcessLost(

@@ -12,6 +12,11 @@ keep_memory()
 import curves  # noqa: E402  (torch comes with these)
 import data  # noqa: E402
 import decode  # noqa: E402
+import invariance  # noqa: E402
+import protect  # noqa: E402
+import save  # noqa: E402
+import soak  # noqa: E402
+import stops  # noqa: E402
 import train  # noqa: E402
 
 EXAMPLES = """\
@@ -23,6 +28,12 @@ examples:
   scripts/benchmark decode --bundle RUN --src TEXT --ref TEXT --beam 5 --json
   scripts/benchmark decode --bundle RUN --src TEXT --against                     ours and CTranslate2 by turns
   scripts/benchmark data prepare --pairs 1000000 --json
+  scripts/benchmark stops --runs 100 --stops 12                                  is going on exact?
+  scripts/benchmark save --megabytes 100                                         what a checkpoint costs
+  scripts/benchmark invariance --bundle RUN --src TEXT                           does a line depend on others?
+  scripts/benchmark soak --bundle RUN --src TEXT --minutes 120                   memory and open files over time
+  scripts/benchmark protect --bundle RUN --src TEXT --ref TEXT                   what translate --protect keeps
+  scripts/benchmark data doctor --pairs 1000000 --json
   scripts/benchmark curves runs/bf16 runs/fp32 -o precision.png
 """
 
@@ -39,7 +50,12 @@ def main() -> None:
     train.add_parser(measurements)
     data.add_parser(measurements)
     decode.add_parser(measurements)
+    soak.add_parser(measurements)
+    protect.add_parser(measurements)
     curves.add_parser(measurements)
+    stops.add_parser(measurements)
+    save.add_parser(measurements)
+    invariance.add_parser(measurements)
     args = parser.parse_args()
     args.run(args)
 

@@ -2,6 +2,7 @@
 
 prepare  reading, filtering, tokenising and storing pairs, against SentencePiece alone encoding the same lines with
          the same threads
+doctor   examining the pairs for defects, against SentencePiece alone encoding the same lines, in processor time
 order    the order of an epoch, against one NumPy sort of as many 64-bit keys
 steps    the command `train` on pairs that were never prepared, for 100 updates of a small model: its peak memory
 """
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from machine import peak_rss_mb
 
 from transformer_mt.config.schema import DataConfig, SourceConfig, TokenizerConfig
 from transformer_mt.data.batching import BatchLimit, plan_epoch
+from transformer_mt.data.doctor.diagnosis import diagnose
+from transformer_mt.data.doctor.report import as_report
 from transformer_mt.data.encoding import PAIRS_AT_A_TIME
 from transformer_mt.data.pairs import Pair
 from transformer_mt.data.prepare import prepare
@@ -48,7 +52,7 @@ def add_parser(measurements: Any) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("part", choices=["prepare", "order", "steps"])
+    parser.add_argument("part", choices=["prepare", "doctor", "order", "steps"])
     parser.add_argument("--pairs", type=int, default=1_000_000, help="number of pairs (default: 1000000)")
     parser.add_argument("--directory", type=Path, help="where temporary files go (default: the system's place)")
     parser.add_argument("--json", action="store_true", help="print one line of JSON and nothing else")
@@ -62,6 +66,8 @@ def run(args: argparse.Namespace) -> None:
             row = measure_order(args.pairs)
         elif args.part == "prepare":
             row = measure_preparation(args.pairs, Path(directory))
+        elif args.part == "doctor":
+            row = measure_doctor(args.pairs, Path(directory))
         else:
             row = measure_steps(args.pairs, Path(directory))
     print(json.dumps(row) if args.json else "\n".join(f"{name:24s} {value}" for name, value in row.items()))
@@ -90,6 +96,28 @@ def measure_preparation(num_pairs: int, directory: Path) -> dict[str, Any]:
     }
 
 
+def measure_doctor(num_pairs: int, directory: Path) -> dict[str, Any]:
+    """Seconds of processor time for `data check` with its report, and for SentencePiece alone."""
+    texts = write_pairs(num_pairs, directory)
+    tokenizers = tokenizers_of(texts)
+    data = DataConfig(src_lang="en", tgt_lang="fr", train=(SourceConfig(src=str(texts[0]), tgt=str(texts[1])),))
+    started, clock = time.process_time(), time.perf_counter()
+    with diagnose(data, directory) as diagnosis:
+        found = as_report(diagnosis)
+    ours, elapsed, peak = time.process_time() - started, time.perf_counter() - clock, peak_rss_mb()
+    plain = seconds_of_sentencepiece(tokenizers, texts, time.process_time)
+    return {
+        "task": "doctor",
+        "pairs": num_pairs,
+        "kinds": {name: kind["pairs"] for name, kind in found["roles"]["train"]["kinds"].items()},
+        "seconds": round(elapsed, 4),
+        "cpu_seconds": round(ours, 4),
+        "sentencepiece_cpu_seconds": round(plain, 4),
+        "ratio": round(ours / plain, 2),
+        "peak_rss_mb": peak,
+    }
+
+
 def write_pairs(num_pairs: int, directory: Path) -> tuple[Path, Path]:
     """Two files of lines that are two sentences of the embedded corpus each."""
     pairs = synthesize(1, 30_000, 1, 1).train
@@ -111,16 +139,18 @@ def tokenizers_of(texts: tuple[Path, Path]) -> TokenizerPair:
     return train_tokenizers(TokenizerConfig(vocab_size=4000), lambda: iter(pairs), lambda line: None)
 
 
-def seconds_of_sentencepiece(tokenizers: TokenizerPair, texts: tuple[Path, Path]) -> float:
+def seconds_of_sentencepiece(
+    tokenizers: TokenizerPair, texts: tuple[Path, Path], clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Seconds that encoding all lines takes; reading them is not counted."""
     seconds = 0.0
     for tokenizer, path in zip((tokenizers.src, tokenizers.tgt), texts, strict=True):
         processor = sentencepiece.SentencePieceProcessor(model_proto=tokenizer.proto)
         with path.open(encoding="utf-8", newline="\n") as file, without_garbage_collection():
             while block := [line.rstrip("\n") for line in islice(file, PAIRS_AT_A_TIME)]:
-                started = time.perf_counter()
+                started = clock()
                 processor.encode(block, num_threads=-1)
-                seconds += time.perf_counter() - started
+                seconds += clock() - started
     return seconds
 
 

@@ -1,7 +1,6 @@
 """Bad input through the real commands: an exit code, one clear line, nothing lost.
 
-The numbers are those of the project's list of bad inputs. Rows that are held elsewhere are in `HELD_ELSEWHERE`;
-each names a test, and that it exists is a test here.
+The numbers are those of the list in tests/test_bad_input_rows.py, which names the tests of each row.
 """
 
 import json
@@ -19,33 +18,6 @@ from tests.shop import Shop, the_error
 from transformer_mt.cli.main import main
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-HELD_ELSEWHERE = {
-    5: "test_files.py::test_lines_end_at_newline_only",
-    6: "test_files.py::test_lines_end_at_newline_only",
-    7: "test_files.py::test_count_agrees_with_wc_over_block_borders",
-    8: "data/test_corpus.py::test_nul_and_lone_surrogates_become_replacement_characters_and_are_counted",
-    9: "data/test_corpus.py::test_nul_and_lone_surrogates_become_replacement_characters_and_are_counted",
-    10: "data/test_tokenizer.py::test_what_looks_special_is_text",
-    11: "data/test_tokenizer.py::test_nfkc_unifies_blanks_and_characters",
-    17: "data/test_columnar.py::test_missing_hub_dataset_offline_is_our_error_in_a_fresh_process",
-    25: "config/test_config_bad_input.py::test_bad_input_is_named_with_place_key_rule_and_value",
-    26: "config/test_config_bad_input.py::test_bad_input_is_named_with_place_key_rule_and_value",
-    27: "config/test_config_bad_input.py::test_yaml_1_2_numbers_are_numbers",
-    28: "config/test_config_bad_input.py::test_words_stay_text",
-    29: "config/test_config_bad_input.py::test_words_stay_text",
-    37: "training/test_session.py::test_a_directory_with_something_else_in_it_is_not_touched",
-    38: "cli/test_main.py::test_wrong_usage_exits_with_2",
-    43: "cli/test_translate_command.py::test_a_reader_that_goes_away_is_no_error",
-    44: "cli/test_translate_command.py::test_hard_input_keeps_its_lines_and_is_reported",
-    55: "data/test_tokenizer.py::test_allowed_maximum_is_the_maximum",
-}
-
-
-@pytest.mark.parametrize(("row", "test"), HELD_ELSEWHERE.items())
-def test_a_row_held_elsewhere_has_its_test(row: int, test: str) -> None:
-    name, _, function = test.partition("::")
-    assert f"\ndef {function}(" in (REPOSITORY / "tests" / name).read_text(encoding="utf-8")
-
 
 ENGLISH, FRENCH = "the cat\n" * 9, "le chat\n" * 9
 PATH = "data.train={{path: {folder}/"
@@ -218,6 +190,8 @@ def test_a_configuration_that_is_no_small_file_is_refused_at_once(
     ("settings", "wanted"),
     [
         pytest.param(["training.device=cuda:7"], "cuda:7 is not available here; choose one of cpu", id="row-40"),
+        pytest.param(["training.device=cuda"], "cuda is not available here; choose one of cpu", id="row-40-any"),
+        pytest.param(["training.device=mps"], "mps is not available here; choose one of cpu", id="row-40-mps"),
         pytest.param(["training.precision=fp16"], "fp16 needs CUDA.*(bf16|fp32)", id="row-41"),
         pytest.param(["training.device=cpu", "training.precision=fp16"], "fp16 needs CUDA", id="row-41-cpu"),
     ],
@@ -227,6 +201,7 @@ def test_what_this_machine_lacks_is_refused_before_anything_is_made(
 ) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     assert re.search(wanted, shop.refused(*settings))
     assert not shop.run.exists()
 

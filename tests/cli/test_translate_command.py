@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -155,6 +156,56 @@ def test_several_processes_write_the_same(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
 
 
+def test_protected_lines_are_the_same_in_several_processes_and_when_resumed(tiny_run: Path, tmp_path: Path) -> None:
+    lines = [*(tiny_run.parent / "test.en").read_text().splitlines()] * 75  # more than a window
+    planted = ["the {0} cat", "", "<b>the</b> dog sees 42 cats", "see http://a.b/c?d=1."]
+    for number in range(0, len(lines), 50):
+        lines[number] = planted[number // 50 % 4]
+    (tmp_path / "in").write_text("".join(f"{line}\n" for line in lines))
+    options = ["--protect", "--beam-size", "1", "--threads", "1"]
+
+    def words(name: str) -> list[str]:
+        return [str(tiny_run), str(tmp_path / "in"), "-o", str(tmp_path / name), *options]
+
+    assert main(["translate", *words("whole"), "--report", str(tmp_path / "report")]) == 0
+    whole = (tmp_path / "whole").read_text()
+    translations = whole.split("\n")[:-1]
+    assert len(translations) == len(lines)
+    for number, line in enumerate(lines):
+        assert all(kept in translations[number] for kept in re.findall(r"\{0\}|<b>|</b>|42|http\S+1", line))
+    assert subprocess.run([*COMMAND, *words("shared"), "--workers", "2"], check=False).returncode == 0
+    assert (tmp_path / "shared").read_text() == whole
+    interrupted([*COMMAND, *words("resumed")], tmp_path / "resumed.partial.json", signal.SIGKILL)
+    other = subprocess.run([*COMMAND, *words("resumed")[:-5], "--resume"], capture_output=True, text=True, check=False)
+    assert other.returncode == 2 and "protect" in other.stderr
+    assert main(["translate", *words("resumed"), "--resume"]) == 0
+    assert (tmp_path / "resumed").read_text() == whole
+
+
+def test_every_alternative_is_protected(tiny_run: Path) -> None:
+    source = b"the {0} cat\n\n%s sees 1,000.5 dogs\n"
+    done = translate(tiny_run, "--json", "--n-best", "2", "--protect", "--token-scores", stdin=source)
+    entries = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(entries) == 3 and not any(entry["flags"] for entry in entries)
+    for entry, kept in ((entries[0], "{0}"), (entries[2], "%s")):
+        assert len(entry["alternatives"]) == 2 and all(kept in one["translation"] for one in entry["alternatives"])
+
+
+@pytest.mark.parametrize("words", [[], ["--quiet"]])
+def test_where_no_bar_is_shown_lines_tell_how_far_it_is(
+    tiny_run: Path,
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("transformer_mt.cli.translate.TELLING_SECONDS", 0)
+    source = tiny_run.parent / "test.en"
+    assert main(["translate", str(tiny_run), str(source), "-o", str(tmp_path / "out"), *words]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if re.search(r"\d lines done, [\d,.]+ lines/s", line)]
+    assert len(told) == (0 if words else len(source.read_text().splitlines()))
+
+
 def test_processes_end_with_the_one_that_was_killed(tiny_run: Path, long_file: Path, tmp_path: Path) -> None:
     words = run_long(tiny_run, long_file, tmp_path, "--workers", "2")
     killed = interrupted([*COMMAND, *words], tmp_path / "out.partial.json", signal.SIGKILL)
@@ -245,7 +296,7 @@ def test_a_device_is_written_to_and_not_replaced(tiny_run: Path) -> None:
     assert Path("/dev/null").is_char_device()
 
 
-@pytest.mark.parametrize("name", ["a b.txt", "été.txt", "quo'te\".txt", "-dash.txt"])
+@pytest.mark.parametrize("name", ["a b.txt", "été.txt", "quo'te\".txt", "-dash.txt", "new\nline.txt", "x" * 200])
 def test_any_output_name_works(tiny_run: Path, tmp_path: Path, name: str) -> None:
     done = translate(tiny_run, f"--output={tmp_path / name}", stdin=b"the cat\n")
     assert done.returncode == 0
@@ -257,3 +308,6 @@ def test_an_output_that_cannot_be_written_is_one_clear_line(tiny_run: Path, tmp_
     done = translate(tiny_run, "-o", str(tmp_path / "file" / "out"), stdin=b"the cat\n")
     assert done.returncode == 2
     assert done.stderr.count(b"\n") == 1 and b"cannot be written" in done.stderr
+    done = translate(tiny_run, "-o", str(tmp_path / ("x" * 300)), stdin=b"the cat\n")
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1 and b"File name too long" in done.stderr

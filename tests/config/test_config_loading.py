@@ -111,7 +111,7 @@ def test_a_huge_file_is_refused_without_reading_it(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(100_000_000)
     start = time.process_time()
-    assert file_problem(path) == f"{path}: is 100.0 MB; a configuration has at most 1 MB"
+    assert file_problem(path) == f"{path}: is 100.0 MB; a configuration has at most 0.5 MB"
     assert time.process_time() - start < 0.5
 
 

@@ -139,7 +139,7 @@ def test_what_is_not_supported_is_told_and_reading_goes_on(text: str, problem: s
         ("? " * 5000, f"x:1: is nested deeper than {MAX_DEPTH} levels"),
         ("{a: " * 5000, f"x:1: is nested deeper than {MAX_DEPTH} levels"),
         ("a: [" + "1, " * MAX_NODES, f"x:1: more than {MAX_NODES:,} values; a configuration is never that long"),
-        ("a" * 1_000_001, "x:1: is larger than 1,000,000 characters; a configuration is never that long"),
+        ("a" * 500_001, "x:1: is larger than 500,000 characters; a configuration is never that long"),
     ],
 )
 def test_text_that_cannot_be_read_on_is_one_clear_error(text: str, problem: str) -> None:

@@ -119,15 +119,28 @@ def test_a_batch_holds_its_rows_shifted_by_bos_and_padded() -> None:
     assert batch.padding == pytest.approx(1 - 11 / 14)
 
 
-def test_the_largest_batch_is_the_one_with_most_padded_positions() -> None:
+def test_the_largest_batch_has_the_most_positions_and_of_nearly_as_many_the_longest_sentences() -> None:
     table = random_table(300)
     plan = plan_epoch(table, BatchLimit(300, in_tokens=True), 1, 0)
-    areas = {}
+    batches = {}
     for position in range(len(plan)):
         pairs = plan.batch_pairs(position)
-        batch = make_batch(table, pairs)
-        areas[tuple(pairs.tolist())] = batch.src.numel() + batch.tgt_out.numel()
-    assert areas[tuple(largest_batch(table, plan).tolist())] == max(areas.values())
+        batches[tuple(pairs.tolist())] = make_batch(table, pairs)
+    most = max(batch.num_positions for batch in batches.values())
+    large = [batch for batch in batches.values() if batch.num_positions >= 0.95 * most]
+    found = batches[tuple(largest_batch(table, plan).tolist())]
+    assert found.num_positions >= 0.95 * most
+    assert len(large) > 1 and found.num_positions / len(found.src) == max(b.num_positions / len(b.src) for b in large)
+
+
+def test_halves_are_the_batches_of_the_halves_of_the_pairs() -> None:
+    table = random_table(9)
+    halves = make_batch(table, np.arange(9)).halves()
+    for half, pairs in zip(halves, (np.arange(4), np.arange(4, 9)), strict=True):
+        expected = make_batch(table, pairs)
+        for name in ("src", "tgt_in", "tgt_out"):
+            assert getattr(half, name).tolist() == getattr(expected, name).tolist()
+        assert half.num_positions == expected.num_positions and half.padding == expected.padding
 
 
 def test_padding_is_at_most_8_percent_on_multi30k_at_4096_tokens(shared_data: Path, tmp_path: Path) -> None:

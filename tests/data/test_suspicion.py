@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from transformer_mt.data.pairs import Pair
-from transformer_mt.data.suspicion import SAMPLE_SIZE, SuspicionCounter, swapped_share
+from transformer_mt.data.suspicion import SAMPLE_SIZE, EvenSample, SuspicionCounter, swapped_share
 
 
 def real_pairs(shared_data: Path, name: str) -> list[Pair]:
@@ -46,11 +46,11 @@ def test_copies_and_repetitions_are_counted_exactly() -> None:
 
 @pytest.mark.parametrize("block", [1, 7, 997, 5000])
 def test_sample_is_even_and_bounded_whatever_the_blocks(block: int) -> None:
-    counter = SuspicionCounter("en", "fr")
+    sample = EvenSample(SAMPLE_SIZE)
     pairs = [Pair(number, "x", "y") for number in range(5000)]
     for start in range(0, len(pairs), block):
-        counter.see(pairs[start : start + block])
-    lines = [pair.line for pair in counter._sample]
+        sample.see(pairs[start : start + block])
+    lines = [pair.line for pair in sample.pairs]
     assert lines == list(range(0, 5000, lines[1]))
     assert SAMPLE_SIZE <= len(lines) <= 2 * SAMPLE_SIZE
 

@@ -114,5 +114,5 @@ def test_a_list_of_another_vocabulary_is_refused(tiny_run: Path, tmp_path: Path)
         replace(bundle.shortlist, always=np.array([-1], np.int32)),
     ):
         save_bundle(tmp_path / "wrong", replace(bundle, shortlist=wrong))
-        with pytest.raises(BundleError, match="does not fit the tokenizer"):
+        with pytest.raises(BundleError, match="the tokenizer of this bundle"):
             load_bundle(tmp_path / "wrong")

@@ -1,5 +1,7 @@
 """Lines in, lines out: the contract that holds whatever the input."""
 
+import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,7 +103,7 @@ def test_flags_name_what_happened(translator: Translator) -> None:
     flags = {line: answer.flags for line, answer in zip(NASTY, translator.stream(NASTY), strict=True)}
     assert flags[""] == ()
     assert "split" in flags["the dog sees a cat. " * 30]
-    assert "replaced" in flags["\ud800"]
+    assert "replaced" in flags["\ud800"] and "replaced" in flags["\x00"]
     assert "split" not in flags["the cat"]
 
 
@@ -149,3 +151,22 @@ def test_lines_stream_through_a_window_at_a_time(translator: Translator, monkeyp
     next(answers)
     assert taken == 4
     assert len(list(answers)) == 99
+
+
+@pytest.mark.parametrize("beam_size", [1, 5])
+def test_batch_invariant_translations_do_not_depend_on_the_lines_beside_them(tiny_run: Path, beam_size: int) -> None:
+    """One result for batches of 1, 7 and 20 lines in three orders, to the last bit of the scores."""
+    lines = (tiny_run.parent / "test.en").read_text().splitlines()[:20]
+    decoding = replace(load_bundle(tiny_run).config.decoding, beam_size=beam_size, batch_invariant=True)
+    translator = Translator.load(tiny_run, settings=decoding, threads=2)
+    results = set()
+    for size in (1, 7, 20):
+        for seed in range(3):
+            order = random.Random(seed).sample(range(20), 20)
+            found: dict[int, tuple[str, float]] = {}
+            for start in range(0, 20, size):
+                chosen = order[start : start + size]
+                translations = translator.stream([lines[i] for i in chosen])
+                found.update(zip(chosen, ((one.text, one.score) for one in translations), strict=True))
+            results.add(tuple(found[i] for i in range(20)))
+    assert len(results) == 1

@@ -82,6 +82,10 @@ def test_links_of_a_split_line_are_counted_in_the_whole_line(translator: Transla
     assert len(right) >= 0.8 * len(words) and max(right) >= len(words) - 3
 
 
+def test_blank_lines_alone_have_no_links(translator: Translator) -> None:
+    assert [answer.links for answer in translator.stream(["", " "], Wishes(alignments=True))] == [(), ()]
+
+
 @pytest.mark.parametrize("text", [
     "a plain line", " two\u00a0 blanks\u3000and more ", "l'été «à» 😀 x", "▁ a▁b \ue581", "", "日本語 \ufb01n e\u0301",
 ])  # fmt: skip

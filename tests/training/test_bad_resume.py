@@ -1,6 +1,6 @@
 """Trainings that cannot go on, through the real command: what is wrong is said, and nothing is lost.
 
-The numbers are those of the project's list of bad inputs, as in tests/cli/test_bad_input.py.
+The numbers are those of the list in tests/test_bad_input_rows.py.
 """
 
 import json
@@ -8,34 +8,20 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests import tiny
-from tests.shop import Shop, the_error
+from tests.shop import Shop, at_step, the_error
 from transformer_mt.cli.main import main
 from transformer_mt.data.encoding import PairEncoder
 from transformer_mt.files import write_manifest
 from transformer_mt.tensors import load_tensors, save_tensors
-from transformer_mt.training.session import Session
 
 EVERY = "checkpoint.every_steps=1"
 MORE = "training.max_steps=4"
-
-
-def at_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], None]) -> None:
-    """Let `act` happen right after an update."""
-    watch = Session._watch
-
-    def watch_and_act(session: Session, stats: object) -> None:
-        if session.trainer.progress.step == step:
-            act()
-        watch(session, stats)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Session, "_watch", watch_and_act)
 
 
 def few_pairs(shop: Shop) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ SETTINGS = (
 )  # fmt: skip
 """An epoch has some twenty batches: its last update has fewer than four. SGD, because Adam would make large steps of
 gradients that are nothing but rounding."""
+SHORT_OF_MEMORY = str(Path(__file__).with_name("short_of_memory.py"))
 EXACT = ("training.reproducible=exact", "optimizer.name=adamw", "optimizer.lr=5e-3")
 
 
@@ -37,9 +38,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(folder: Path, name: str, num_processes: int, *settings: str) -> "subprocess.Popen[str]":
+def start(
+    folder: Path, name: str, num_processes: int, *settings: str, program: tuple[str, ...] = ("-m", "transformer_mt")
+) -> "subprocess.Popen[str]":
     """Start a training in `folder`/`name` in several processes."""
-    words = ["-m", "transformer_mt", "train", str(folder / "tiny.yaml")]
+    words = [*program, "train", str(folder / "tiny.yaml")]
     for setting in (f"training.run_dir={folder / name}", *SETTINGS, *settings):
         words += ["--set", setting]
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(num_processes)]
@@ -108,6 +111,28 @@ def test_sharded_optimizer_state_and_average_go_on_with_the_same_bits(folder: Pa
     for file in ("model", "average", "optimizer"):
         whole, twice = (load_tensors(path / f"{file}.safetensors") for path in last)
         assert whole.keys() == twice.keys() and all(torch.equal(whole[name], twice[name]) for name in whole)
+
+
+def test_a_process_that_is_short_of_memory_takes_longer_and_the_weights_are_those_of_one(folder: Path) -> None:
+    """Without dropout, as pieces draw masks of their own."""
+    settings = ("model.dropout=0", "model.embedding_dropout=0", "training.max_steps=7")
+    train(folder, "plenty", 1, *settings)
+    process = start(folder, "short", 2, *settings, program=(SHORT_OF_MEMORY, "forward"))
+    told = process.communicate(timeout=300)[1]
+    assert process.returncode == 0 and "in pieces, with the same gradient" in told, told[-3000:]
+    expected = weights(folder, "plenty")
+    for name, weight in weights(folder, "short").items():
+        torch.testing.assert_close(weight, expected[name], rtol=1e-4, atol=1e-5)
+    assert_same_course(folder, "short", "plenty")
+
+
+def test_memory_that_runs_out_while_others_wait_ends_all_at_once(folder: Path) -> None:
+    """Every process has one batch, whose gradients are exchanged while they are computed."""
+    settings = ("training.accumulation_steps=2", "training.max_steps=100000")
+    process = start(folder, "waiting", 2, *settings, program=(SHORT_OF_MEMORY, "backward"))
+    told = process.communicate(timeout=120)[1]
+    assert process.returncode != 0
+    assert "process 1: error: training.batch_size: memory does not hold a batch of" in told, told[-3000:]
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,13 @@ class Pairs:
 
 @pytest.fixture
 def make_trainer() -> MakeTrainer:
-    def make(count: int = 40, dropout: float = 0.0, optimizer: str = "adamw", **training: object) -> Trainer:
+    def make(
+        count: int = 40,
+        dropout: float = 0.0,
+        optimizer: str = "adamw",
+        dtype: torch.dtype = torch.float32,
+        **training: object,
+    ) -> Trainer:
         model_config = ModelConfig(
             d_model=16,
             num_heads=2,
@@ -57,7 +63,7 @@ def make_trainer() -> MakeTrainer:
         rule = OptimizerConfig(name=optimizer, lr=1e-2, eps=1e-6)  # type: ignore[arg-type]
         config = Config(model=model_config, training=TrainingConfig(**settings), optimizer=rule)
         torch.manual_seed(0)
-        return Trainer(config, Transformer(model_config, VOCAB, VOCAB), Pairs(count), "fp32")
+        return Trainer(config, Transformer(model_config, VOCAB, VOCAB).to(dtype), Pairs(count), "fp32")
 
     return make
 

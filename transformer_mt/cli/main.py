@@ -11,7 +11,10 @@ from importlib import import_module
 from transformer_mt import __version__
 from transformer_mt.errors import Interrupted, TransformerMTError
 
-COMMANDS = ("train", "evaluate", "translate", "score", "bench", "verify", "data", "model", "config")
+COMMANDS = (
+    "train", "diagnose", "evaluate", "translate", "score", "bench", "verify", "verify-resume", "data", "model",
+    "config",
+)  # fmt: skip
 EPILOG = """\
 exit codes:
   0  done                       3  --strict found flagged lines
@@ -78,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"transformer-mt {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        import_module(f"transformer_mt.cli.{name}").add_parser(commands)
+        import_module(f"transformer_mt.cli.{name.replace('-', '_')}").add_parser(commands)
     return parser
 
 

@@ -45,7 +45,13 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
         help="look only at pieces that the source may become",
     )
     group.add_argument("--batch-tokens", type=int, metavar="N", help="source tokens translated together")
-    group.add_argument("--precision", choices=["auto", "fp32", "bf16"], help="arithmetic of the search")
+    group.add_argument(
+        "--batch-invariant",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="let no bit of a translation depend on the lines beside it; slower",
+    )
+    group.add_argument("--precision", choices=["auto", "fp32", "bf16", "int8"], help="arithmetic of the search")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores)")
 
@@ -73,7 +79,15 @@ def load_translator(args: argparse.Namespace) -> Loaded:
     device = resolve_device(args.device)
     set_threads(args.threads)
     bundle, *others = (load_bundle(path) for path in (args.bundle, *args.ensemble))
-    names = ("beam_size", "length_penalty", "no_repeat_ngram", "shortlist", "batch_tokens", "precision")
+    names = (
+        "beam_size",
+        "length_penalty",
+        "no_repeat_ngram",
+        "shortlist",
+        "batch_tokens",
+        "batch_invariant",
+        "precision",
+    )
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     settings = replace(bundle.config.decoding, **given)
     if problems := list(settings.problems()):

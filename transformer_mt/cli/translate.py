@@ -6,8 +6,9 @@ import math
 import signal
 import sys
 import threading
+import time
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -26,13 +27,20 @@ examples:
   transformer-mt translate runs/multi30k input.en --n-best 3 --json
   transformer-mt translate runs/multi30k input.en -o output.fr --report report.jsonl --strict
   transformer-mt translate runs/multi30k input.en -o output.fr --glossary en2fr.txt --alignments links.txt
+  transformer-mt translate runs/multi30k input.en -o output.fr --protect    # {0}, %s, <b>, URLs, numbers come through
   transformer-mt translate runs/multi30k input.en -o output.fr --ensemble runs/second --ensemble runs/third
   transformer-mt translate runs/multi30k input.en -o output.fr --mbr 16 --top-p 0.9
 
 flags in the report: split (translated in parts), truncated (cut short at the maximum length), empty
 (nothing came out), copied (the output is the input), replaced (invalid characters became U+FFFD), term
-(a term of the glossary is missing).
+(a term of the glossary is missing), repeated (it repeats itself, and a second search was no better),
+changed (a number, URL, e-mail address, placeholder or tag did not come through; numbers may be written
+in another way, as 1,000.5 and 1 000,5).
 """
+
+
+TELLING_SECONDS = 60
+"""Between lines that tell how far the work is, where no bar is shown."""
 
 
 def add_parser(commands: Any) -> None:
@@ -62,6 +70,11 @@ def add_parser(commands: Any) -> None:
     wanted = parser.add_argument_group("what translations must hold")
     wanted.add_argument("--glossary", type=Path, metavar="FILE", help="lines of a source term, a tab, its translation")
     wanted.add_argument("--beginnings", type=Path, metavar="FILE", help="the first words of each line's translation")
+    wanted.add_argument(
+        "--protect",
+        action="store_true",
+        help="numbers, URLs, e-mail addresses, placeholders and tags, with any model: put back where one is lost",
+    )
     sampling = parser.add_argument_group("sampling (draws instead of searching)")
     sampling.add_argument("--sample", action="store_true", help="draw translations at random")
     sampling.add_argument("--mbr", type=int, metavar="N", help="draw N and take the one most like the others (by chrF)")
@@ -121,6 +134,7 @@ def _translate(translator: Any, args: argparse.Namespace, files: LineFiles) -> N
     writers = iter(files.files)
     output, alignments, report = (next(writers) if p else None for p in (args.output, args.alignments, args.report))
     with ExitStack() as stack:
+        tell_progress = _teller(args, start)
         lines = _progress(islice(_input_lines(args.input, stack), start, None), args, start)
         for translation in _stream(translator, args, lines, start, stack):
             progress.lines += 1
@@ -136,6 +150,7 @@ def _translate(translator: Any, args: argparse.Namespace, files: LineFiles) -> N
             if report is not None:
                 entry = {"line": progress.lines, "flags": translation.flags, "score": round(translation.score, 4)}
                 report.write(json.dumps(entry, ensure_ascii=False))
+            tell_progress(progress.lines)
             if progress.lines % WINDOW == 0:
                 files.save()
 
@@ -267,6 +282,7 @@ def _wishes(args: argparse.Namespace, translator: Any) -> Any:
         glossary=Glossary.load(args.glossary, translator.tokenizers.tgt) if args.glossary else None,
         token_scores=args.token_scores,
         alignments=args.alignments is not None,
+        protect=args.protect,
     )
 
 
@@ -290,6 +306,21 @@ def _progress(lines: Iterator[str], args: argparse.Namespace, start: int) -> Ite
 
     hidden = args.quiet or not sys.stderr.isatty()
     return iter(tqdm(lines, initial=start, unit=" lines", disable=hidden, file=sys.stderr))
+
+
+def _teller(args: argparse.Namespace, start: int) -> Callable[[int], None]:
+    """What is called with the number of lines done, and tells it now and then where no bar is shown."""
+    if args.quiet or sys.stderr.isatty():
+        return lambda lines: None
+    begun = told = time.monotonic()
+
+    def tell_now_and_then(lines: int) -> None:
+        nonlocal told
+        if (now := time.monotonic()) - told >= TELLING_SECONDS:
+            tell(f"{lines:,} lines done, {(lines - start) / (now - begun):,.1f} lines/s")
+            told = now
+
+    return tell_now_and_then
 
 
 def _as_json(translation: Any) -> str:

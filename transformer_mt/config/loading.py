@@ -86,7 +86,7 @@ def _read_text(path: Path) -> str:
         raise ConfigError([f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})"]) from None
     if len(raw) > MAX_BYTES:
         size = os.stat(path).st_size / 1e6
-        raise ConfigError([f"{path}: is {size:.1f} MB; a configuration has at most {MAX_BYTES / 1e6:.0f} MB"])
+        raise ConfigError([f"{path}: is {size:.1f} MB; a configuration has at most {MAX_BYTES / 1e6:g} MB"])
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -12,7 +12,11 @@ from typing import Literal
 from transformer_mt.config import rules
 from transformer_mt.config.data_schema import DataConfig, SourceConfig, TokenizerConfig
 
+Arithmetic = Literal["fp32", "bf16", "int8"]
+"""What translations are computed in."""
+
 __all__ = [
+    "Arithmetic",
     "CheckpointConfig",
     "Config",
     "DataConfig",
@@ -150,6 +154,8 @@ class TrainingConfig:
     """auto, cpu, cuda, cuda:N or mps; auto takes a CUDA card when there is one."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto is bf16 where the device computes in it, else fp32; fp16 (CUDA only) scales the loss."""
+    fp16_fallback: bool = True
+    """Go on in bf16 (fp32 where the card has none), with a warning, when fp16 gives no finite gradient any more."""
     threads: int | None = None
     """CPU threads of each process; default: all cores, shared by the processes of a machine."""
     deterministic: bool = False
@@ -244,8 +250,11 @@ class DecodingConfig:
     some translations differ (not where something is drawn or constraints are given)."""
     batch_tokens: int = 4096
     """Source tokens, padding included, that are translated together at most; on the CPU also 640 hypotheses at most."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the search; auto is bf16 where the device computes in it natively, else fp32."""
+    batch_invariant: bool = False
+    """Translate each sentence by itself, so that not a bit depends on those beside it; several times slower."""
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    """Arithmetic of the search; auto is the fastest the device has: int8 on a CPU with AMX or AVX512-VNNI (and a C
+    compiler), else bf16 where it is native, else fp32."""
 
     def problems(self) -> Iterator[str]:
         yield from rules.at_least("beam_size", self.beam_size, 1)

@@ -14,7 +14,7 @@ import yaml
 
 from transformer_mt.errors import ConfigError
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 500_000
 MAX_DEPTH = 20
 MAX_NODES = 20_000
 

@@ -36,9 +36,25 @@ class Batch:
     """Tokens of tgt_out that are not padding: what the loss is divided by."""
 
     @property
+    def num_positions(self) -> int:
+        """Positions of src and tgt_out, padding included."""
+        return self.src.numel() + self.tgt_out.numel()
+
+    @property
     def padding(self) -> float:
         """Share of the positions of src and tgt_out that hold no token."""
-        return 1.0 - (self.num_source_tokens + self.num_target_tokens) / (self.src.numel() + self.tgt_out.numel())
+        return 1.0 - (self.num_source_tokens + self.num_target_tokens) / self.num_positions
+
+    def halves(self) -> "tuple[Batch, Batch]":
+        """The first and the second half of its sentences, of which it must have two."""
+        middle = len(self.src) // 2
+        return self._part(slice(middle)), self._part(slice(middle, None))
+
+    def _part(self, rows: slice) -> "Batch":
+        num_source_tokens, num_target_tokens = (int((side[rows] != PAD_ID).sum()) for side in (self.src, self.tgt_out))
+        src, tgt = (int((side[rows] != PAD_ID).sum(1).max()) for side in (self.src, self.tgt_out))
+        sides = (self.src[rows, :src], self.tgt_in[rows, :tgt], self.tgt_out[rows, :tgt])
+        return Batch(*sides, num_source_tokens, num_target_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +229,13 @@ def pad_rows(rows: Sequence[np.ndarray | list[int]]) -> np.ndarray:
 
 
 def largest_batch(table: TokenPairs, plan: EpochPlan) -> np.ndarray:
-    """Indices of the pairs of the batch that needs most memory: the one with the most padded positions."""
+    """Indices of the pairs of the batch that needs most memory.
+
+    It has the most padded positions; of those within 5 % of that, the longest sentences, for attention grows with both.
+    """
     longest_src = np.maximum.reduceat(table.src_lengths[plan.pairs], plan.starts[:-1])
     longest_tgt = np.maximum.reduceat(table.tgt_lengths[plan.pairs], plan.starts[:-1])
-    batch = int(np.argmax(np.diff(plan.starts) * (longest_src + longest_tgt)))
+    longest = longest_src + longest_tgt
+    positions = np.diff(plan.starts) * longest
+    batch = int(np.argmax(np.where(positions >= 0.95 * positions.max(), longest, 0)))
     return plan.pairs[plan.starts[batch] : plan.starts[batch + 1]]

@@ -18,28 +18,39 @@ MAX_FIELD_CHARACTERS = 1 << 24
 """Longest field of a csv file: an unclosed quote must not read the rest of the corpus into memory."""
 
 
+class UnequalFiles(DataError):
+    """Two files that should be aligned have not the same number of lines."""
+
+    def __init__(self, paths: tuple[Path, Path], counts: tuple[int, int], line: int | None, message: str) -> None:
+        super().__init__(message)
+        self.paths = paths
+        self.counts = counts
+        self.line = line
+        """Where they seem to part, if there is a sign of it."""
+
+
 def read_aligned(src: Path, tgt: Path, encoding: str) -> Iterator[Raw]:
     """Pair line i of `src` with line i of `tgt`.
 
-    Raises DataError at the end when one has more lines, with both counts and the first line where they
+    Raises UnequalFiles at the end when one has more lines, with both counts and the first line where they
     seem not to belong together.
     """
     lines = zip_longest(read_lines(src, encoding), read_lines(tgt, encoding))
     for number, (left, right) in enumerate(lines, start=1):
         if left is None or right is None:
-            raise DataError(_unequal(src, tgt, encoding))
+            raise _unequal(src, tgt, encoding)
         yield number, left, right
 
 
-def _unequal(src: Path, tgt: Path, encoding: str) -> str:
-    counts = [sum(1 for _ in read_lines(path, encoding)) for path in (src, tgt)]
+def _unequal(src: Path, tgt: Path, encoding: str) -> UnequalFiles:
+    counts = (sum(1 for _ in read_lines(src, encoding)), sum(1 for _ in read_lines(tgt, encoding)))
     left, right = (list(islice(read_lines(path, encoding), MAX_LINES)) for path in (src, tgt))
     message = f"{src} has {counts[0]} lines, {tgt} has {counts[1]}; line i of one must translate line i of the other"
     line = first_suspicious_line(left, right, counts[0] - counts[1])
-    if line is None:
-        return message
-    shown = [repr(side[line - 1][:60]) if line <= len(side) else "nothing" for side in (left, right)]
-    return f"{message}; they seem to part at about line {line}: {shown[0]} beside {shown[1]}"
+    if line is not None:
+        shown = [repr(side[line - 1][:60]) if line <= len(side) else "nothing" for side in (left, right)]
+        message += f"; they seem to part at about line {line}: {shown[0]} beside {shown[1]}"
+    return UnequalFiles((src, tgt), counts, line, message)
 
 
 def read_tsv(

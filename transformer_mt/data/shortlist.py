@@ -39,13 +39,7 @@ def learn_shortlist(rows: Rows, num_pairs: int, src_pieces: Sequence[str], tgt_p
     A piece that both vocabularies have may always be copied.
     """
     keys, spots = _links(rows, num_pairs, len(tgt_pieces))
-    entries, index = np.unique(keys, return_inverse=True)
-    probs = np.ones(len(entries))
-    for _ in range(_NUM_ITERATIONS):
-        share = probs[index]
-        share /= np.bincount(spots, share)[spots]
-        counts = np.bincount(index, share, len(entries))
-        probs = counts / np.bincount(entries // len(tgt_pieces), counts)[entries // len(tgt_pieces)]
+    entries, probs, counts = translation_probs(keys, spots, len(tgt_pieces))
     likely = _likeliest(entries, probs, len(src_pieces), len(tgt_pieces))
     ids = {piece: number for number, piece in enumerate(tgt_pieces)}
     likely[:, -1] = [ids.get(piece, EOS_ID) for piece in src_pieces]
@@ -53,6 +47,26 @@ def learn_shortlist(rows: Rows, num_pairs: int, src_pieces: Sequence[str], tgt_p
     seen[[PAD_ID, BOS_ID]] = 0
     frequent = np.argsort(-seen, kind="stable")[:NUM_ALWAYS]
     return Shortlist(likely, np.union1d(frequent[seen[frequent] > 0], [EOS_ID]).astype(np.int32))
+
+
+def translation_probs(
+    keys: npt.NDArray[np.int64], spots: npt.NDArray[np.int64], num_targets: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The distinct keys, the probability of each one's target given its source, and how often it was the explanation.
+
+    `keys` (L,) are src * num_targets + tgt for each source and target of a sentence, `spots` (L,) the number of the
+    target's spot in the text.
+    """
+    entries, index = np.unique(keys, return_inverse=True)
+    sources = entries // num_targets
+    probs = np.ones(len(entries))
+    counts = np.ones(len(entries))
+    for _ in range(_NUM_ITERATIONS):
+        share = probs[index]
+        share /= np.bincount(spots, share)[spots]
+        counts[:] = np.bincount(index, share, len(entries))
+        probs = counts / np.bincount(sources, counts)[sources]
+    return entries, probs, counts
 
 
 def _links(rows: Rows, num_pairs: int, num_targets: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

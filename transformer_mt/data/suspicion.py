@@ -15,7 +15,7 @@ SMALLEST_CORPUS = 100
 _MARGIN = 0.1
 """Mean log-odds per trigram from which on a sentence counts as one of the other language."""
 
-_FUNCTION_WORDS = {
+FUNCTION_WORDS = {
     "en": "the of and to is are was were be have has had you he she it they this that with for not do don't what",
     "fr": "le la les des du et est sont était un une je tu il elle nous vous ils ne pas que qui dans sur pour avec ce",
     "de": "der die das und ist sind war ein eine einen ich du er sie wir nicht mit auf für von zu dem den im auch",
@@ -27,6 +27,24 @@ _FUNCTION_WORDS = {
 """Frequent words by language, with which swapped languages are seen even where all pairs are swapped."""
 
 
+class EvenSample:
+    """Pairs at even distances from all that are seen: between `size` and twice as many, once there are so many."""
+
+    def __init__(self, size: int) -> None:
+        self.pairs: list[Pair] = []
+        self._size = size
+        self._stride = 1
+        self._num_seen = 0
+
+    def see(self, pairs: Sequence[Pair]) -> None:
+        """Take in the next pairs."""
+        self.pairs += pairs[-self._num_seen % self._stride :: self._stride]
+        self._num_seen += len(pairs)
+        while len(self.pairs) > 2 * self._size:
+            self.pairs = self.pairs[::2]
+            self._stride *= 2
+
+
 class SuspicionCounter:
     """Looks at every pair that is read. Memory: 8 bytes a pair, and a sample."""
 
@@ -35,18 +53,14 @@ class SuspicionCounter:
         self._num_pairs = 0
         self._num_copies = 0
         self._hashes: list[np.ndarray] = []
-        self._sample: list[Pair] = []
-        self._stride = 1
+        self._sample = EvenSample(SAMPLE_SIZE)
 
     def see(self, pairs: Sequence[Pair]) -> None:
         """Take in the next pairs, blank ones aside."""
         self._num_copies += sum(1 for _, src, tgt in pairs if src == tgt)
         self._hashes.append(np.fromiter((hash((src, tgt)) for _, src, tgt in pairs), np.int64, len(pairs)))
-        self._sample += pairs[-self._num_pairs % self._stride :: self._stride]
+        self._sample.see(pairs)
         self._num_pairs += len(pairs)
-        while len(self._sample) > 2 * SAMPLE_SIZE:
-            self._sample = self._sample[::2]
-            self._stride *= 2
 
     def shares(self) -> dict[str, float]:
         """Shares of copies, of repeated pairs, and (from the sample) of pairs with swapped languages."""
@@ -54,7 +68,7 @@ class SuspicionCounter:
         hashes = np.concatenate(self._hashes or [np.zeros(0, np.int64)])
         hashes.sort()  # np.unique takes far more memory
         distinct = int(np.count_nonzero(hashes[1:] != hashes[:-1])) + min(len(hashes), 1)
-        sample = [pair for pair in self._sample if pair.src != pair.tgt]
+        sample = [pair for pair in self._sample.pairs if pair.src != pair.tgt]
         return {
             "copies": self._num_copies / total,
             "duplicates": (self._num_pairs - distinct) / total,
@@ -100,7 +114,7 @@ def _trigrams(line: str) -> Counter[str]:
 
 def _swapped_by_words(pairs: Sequence[Pair], src_lang: str, tgt_lang: str) -> float:
     src_words, tgt_words = (
-        frozenset(_FUNCTION_WORDS.get(code.lower().partition("-")[0].partition("_")[0], "").split())
+        frozenset(FUNCTION_WORDS.get(code.lower().partition("-")[0].partition("_")[0], "").split())
         for code in (src_lang, tgt_lang)
     )
     src_words, tgt_words = src_words - tgt_words, tgt_words - src_words

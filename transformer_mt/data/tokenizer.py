@@ -24,7 +24,7 @@ TARGET_FILE = "target.model"
 
 META_BLANK = "\N{LOWER ONE EIGHTH BLOCK}"
 """SentencePiece writes a blank as this character; in text it is escaped, so that it comes back as itself."""
-_ESCAPE = "\ue581"
+ESCAPE = "\ue581"
 
 MAX_LINE_BYTES = 1 << 16
 """Longer lines are left out of the training of the tokenizer (SentencePiece's own limit is 4192)."""
@@ -161,21 +161,21 @@ def _ends(mappings: Sequence[dict[str, Any]]) -> list[list[int]]:
 
 def escape(line: str) -> str:
     """`line` with U+2581 written so that SentencePiece does not take it for a blank."""
-    if META_BLANK in line or _ESCAPE in line:
-        return line.replace(_ESCAPE, _ESCAPE + "0").replace(META_BLANK, _ESCAPE + "1")
+    if META_BLANK in line or ESCAPE in line:
+        return line.replace(ESCAPE, ESCAPE + "0").replace(META_BLANK, ESCAPE + "1")
     return line
 
 
 def escape_all(lines: Sequence[str]) -> list[str]:
     """`escape` for many lines, which seldom need it."""
     text = "".join(lines)
-    return [escape(line) for line in lines] if META_BLANK in text or _ESCAPE in text else list(lines)
+    return [escape(line) for line in lines] if META_BLANK in text or ESCAPE in text else list(lines)
 
 
 def unescape(line: str) -> str:
     """The inverse of `escape`."""
-    if _ESCAPE in line:
-        return line.replace(_ESCAPE + "1", META_BLANK).replace(_ESCAPE + "0", _ESCAPE)
+    if ESCAPE in line:
+        return line.replace(ESCAPE + "1", META_BLANK).replace(ESCAPE + "0", ESCAPE)
     return line
 
 

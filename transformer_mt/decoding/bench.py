@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from transformer_mt.bundle import Bundle, load_bundle
+from transformer_mt.decoding.precision import precisions
 from transformer_mt.decoding.translator import Translator
-from transformer_mt.device import has_fast_bf16
 
 _PILOT_LINES, _MOST_ALONE = 64, 50
 _SHARE_FOR_LINES = 0.5
@@ -87,9 +87,8 @@ def ways(bundle: Bundle, device: torch.device) -> list[Way]:
     """Greedy search and a beam, in each precision that is fast here, with all of the vocabulary and the shortlist."""
     usual = bundle.config.decoding.beam_size
     beams = (1, usual if usual > 1 else 5)
-    precisions = ("fp32", "bf16") if has_fast_bf16(device) else ("fp32",)
     shortlists = (False,) if bundle.shortlist is None else (False, True)
-    return [Way(beam_size=b, precision=p, shortlist=s) for b, p, s in product(beams, precisions, shortlists)]
+    return [Way(beam_size=b, precision=p, shortlist=s) for b, p, s in product(beams, precisions(device), shortlists)]
 
 
 def measure_all(task: Task, candidates: Sequence[Way], seconds: float) -> Iterator[Measurement]:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from transformer_mt.bundle import Golden, load_bundle
+from transformer_mt.config.schema import Arithmetic
 from transformer_mt.decoding.translator import Translator
 
 
@@ -38,5 +38,5 @@ def replay(path: Path) -> Replay:
     return Replay(len(bundle.golden), differences)
 
 
-def _settings(golden: Golden) -> tuple[int, Literal["fp32", "bf16"]]:
+def _settings(golden: Golden) -> tuple[int, Arithmetic]:
     return golden.beam_size, golden.precision

@@ -13,6 +13,7 @@ from transformer_mt.data.batching import pad_rows
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID
 from transformer_mt.decoding.constraints import TokenConstraints
 from transformer_mt.decoding.narrowing import Narrowing
+from transformer_mt.decoding.repetition import NO_REPEAT_NGRAM, repeats_itself
 from transformer_mt.decoding.scoring import cross_attention, token_log_probs
 from transformer_mt.decoding.search import Hypothesis, Sampling, SearchSettings, beam_search, recurring_size, sample
 from transformer_mt.decoding.step import EnsembleStep, ModelStep
@@ -74,15 +75,38 @@ class Searcher:
     ) -> list[list[Hypothesis]]:
         """The n_best best hypotheses for each segment, or as many draws.
 
-        Segments with terms are searched apart from the others, for their beams are wider.
+        A segment whose best hypothesis repeats itself is searched again without repeated n-grams, which is taken if it
+        is better: it does not repeat itself, says something and no fewer terms, and has come to its end if the first
+        had. (Its score does not tell: a loop is what the model thinks likely.)
         """
+        found = self._search(segments, n_best, sampling, self.settings.no_repeat_ngram)
+        if sampling is not None:
+            return found
+        loops = [i for i, row in enumerate(found) if repeats_itself(row[0].tokens, segments[i].ids)]
+        seconds = self._search([segments[i] for i in loops], n_best, None, NO_REPEAT_NGRAM)
+        for index, second in zip(loops, seconds, strict=True):
+            if self._is_better(second[0], found[index][0], segments[index]):
+                found[index] = second
+        return found
+
+    def _is_better(self, second: Hypothesis, first: Hypothesis, segment: Segment) -> bool:
+        """Whether the second try is taken for a hypothesis that repeats itself."""
+        if not second.tokens or repeats_itself(second.tokens, segment.ids) or second.cut_short > first.cut_short:
+            return False
+        unsaid = [len(self.rules.unsaid(one.tokens, segment.terms)) for one in (second, first)]
+        return unsaid[0] <= unsaid[1]
+
+    def _search(
+        self, segments: Sequence[Segment], n_best: int, sampling: Sampling | None, no_repeat_ngram: int | None
+    ) -> list[list[Hypothesis]]:
+        """Segments with terms are searched apart from the others, for their beams are wider."""
         found: list[list[Hypothesis]] = [[] for _ in segments]
         for has_terms in (False, True):
             chosen = [i for i, segment in enumerate(segments) if bool(segment.terms) is has_terms]
             rows = [segments[i] for i in chosen]
             num_hypotheses = n_best if sampling else _beam_size(rows, self.settings)
             results = self._in_batches(
-                lambda batch: self._search_batch(batch, n_best, sampling),
+                lambda batch: self._search_batch(batch, n_best, sampling, no_repeat_ngram),
                 rows,
                 [len(row.ids) for row in rows],
                 num_hypotheses,
@@ -124,6 +148,8 @@ class Searcher:
     ) -> list[Result]:
         """What `compute` gives for each row, `num_hypotheses` of them to a row, in batches of like length."""
         most_sentences = max(1, MOST_HYPOTHESES // num_hypotheses) if self.device.type == "cpu" else len(rows)
+        if self.settings.batch_invariant:
+            most_sentences = 1
         batches = list(_length_batches(lengths, self.settings.batch_tokens, most_sentences))
 
         @torch.inference_mode()
@@ -131,16 +157,17 @@ class Searcher:
             return compute([rows[i] for i in batch])
 
         found: dict[int, Result] = {}
-        with side_by_side(self.device, len(batches)) as run:
+        num_tasks = len(batches) + self.settings.batch_invariant  # one alone would be computed on several threads
+        with side_by_side(self.device, num_tasks) as run:
             for batch, results in zip(batches, run(of_batch, batches), strict=True):
                 found.update(zip(batch, results, strict=True))
         return [found[i] for i in range(len(rows))]
 
     def _search_batch(
-        self, segments: Sequence[Segment], n_best: int, sampling: Sampling | None
+        self, segments: Sequence[Segment], n_best: int, sampling: Sampling | None, no_repeat_ngram: int | None
     ) -> list[list[Hypothesis]]:
         src = torch.from_numpy(pad_rows([list(segment.ids) for segment in segments])).to(self.device)
-        constraints, narrowed = self._constraints(segments), None
+        constraints, narrowed = self._constraints(segments, no_repeat_ngram), None
         if self.narrowing is not None and constraints is None and sampling is None:
             narrowed = self.narrowing.of(src)
         settings = SearchSettings(
@@ -161,14 +188,14 @@ class Searcher:
         ids = narrowed.ids.tolist()
         return [[replace(one, tokens=[ids[place] for place in one.tokens]) for one in row] for row in found]
 
-    def _constraints(self, segments: Sequence[Segment]) -> TokenConstraints | None:
+    def _constraints(self, segments: Sequence[Segment], no_repeat_ngram: int | None) -> TokenConstraints | None:
         """None where nothing is asked, so that the search does not look for it."""
         room = None if self.longest_sequence is None else self.longest_sequence - 1  # eos takes one
         prefixes = [segment.prefix[:room] for segment in segments] if any(one.prefix for one in segments) else []
         terms = [segment.terms for segment in segments] if any(segment.terms for segment in segments) else []
-        if not prefixes and not terms and self.settings.no_repeat_ngram is None:
+        if not prefixes and not terms and no_repeat_ngram is None:
             return None
-        return TokenConstraints(prefixes, self.settings.no_repeat_ngram, terms, self.rules)
+        return TokenConstraints(prefixes, no_repeat_ngram, terms, self.rules)
 
     def _max_lengths(self, segments: Sequence[Segment]) -> Tensor:
         """Most tokens of each translation (B,), eos included; what it is made to say is not counted."""

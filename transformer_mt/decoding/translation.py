@@ -26,6 +26,9 @@ class Wishes:
     """The log-probability of each piece of the translation."""
     alignments: bool = False
     """Which source word each word of the translation comes from."""
+    protect: bool = False
+    """Keep what `placeables` finds in a line, whatever the model makes of it. What had to be put back into a
+    translation is not in its tokens and score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class Translation:
     """Sum of the scores of its segments, see `search.Hypothesis`."""
     flags: tuple[str, ...] = ()
     """split: translated in parts; truncated: cut short at the maximum length; empty: nothing came out;
-    copied: the output is the input; replaced: invalid characters became U+FFFD; term: a glossary's is missing."""
+    copied: the output is the input; replaced: invalid characters became U+FFFD; term: a glossary's is missing;
+    repeated: it repeats itself, see `repetition`; changed: it does not keep what `placeables` finds in the source."""
     alternatives: tuple[tuple[str, float], ...] = ()
     """The n_best translations with their scores, this one first; when n_best was asked for."""
     tokens: tuple[PieceScore, ...] = ()

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import islice, repeat
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -14,15 +14,19 @@ from transformer_mt.config.schema import DecodingConfig
 from transformer_mt.data.shortlist import Shortlist
 from transformer_mt.data.tokenizer import TokenizerPair, escape
 from transformer_mt.data.vocabulary import EOS_ID, SPECIAL_PIECES
+from transformer_mt.decoding.masking import Masked
 from transformer_mt.decoding.narrowing import Narrowing
+from transformer_mt.decoding.placeables import is_changed, lost, placeables
+from transformer_mt.decoding.precision import decoding_precision
+from transformer_mt.decoding.repetition import repeats_itself
 from transformer_mt.decoding.search import Hypothesis
-from transformer_mt.decoding.searcher import Pair, Searcher, Segment
+from transformer_mt.decoding.searcher import Searcher, Segment
 from transformer_mt.decoding.segments import segments
-from transformer_mt.decoding.terms import Term, TermRules
+from transformer_mt.decoding.terms import Term, TermRules, make_term
 from transformer_mt.decoding.translation import PieceScore, Scored, Translation, Wishes
-from transformer_mt.decoding.word_alignment import Link, word_links, word_of_each_piece
-from transformer_mt.device import has_fast_bf16, resolve_device, resolve_precision, set_threads
-from transformer_mt.errors import BundleError, TransformerMTError
+from transformer_mt.decoding.word_alignment import ESCAPED_UNIT, UNIT, WORD, Link, word_links, word_of_each_piece
+from transformer_mt.device import resolve_device, set_threads
+from transformer_mt.errors import BundleError, DataError, TransformerMTError
 from transformer_mt.model.packing import packed
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.native.build import library
@@ -31,8 +35,38 @@ WINDOW = 2048
 """Lines that are read ahead and sorted by length; bounds memory when a file streams through."""
 LINE_BREAKS = re.compile("[\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]+")
 """What some programs take for the end of a line; none of it may occur in an output line."""
-SURROGATE = re.compile("[\ud800-\udfff]")
+MOST_LOST = 6.0
+"""By how much, over the words of a translation, terms may lower its score with `Wishes.protect`: "4 personnes" for
+"quatre personnes" costs 2 to 5, a number where the model expects none or that it cannot say 4 to 25 (Multi30k)."""
+SURROGATE = re.compile("[\x00\ud800-\udfff]")
+"""And NUL, which training replaces too."""
 _PLAIN = Wishes()
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line with all that is asked for it alone."""
+
+    line: str
+    clean: str
+    """The line without surrogates."""
+    beginning: str
+    like: Segment
+    """Has the line's number and the beginning of its translation."""
+    masked: Masked | None = None
+    """What it is translated as, where something had to be protected."""
+    numbers: Sequence[Term] = ()
+    """Those that have to be said then."""
+
+    @property
+    def text(self) -> str:
+        """What is translated."""
+        return self.clean if self.masked is None else self.masked.text
+
+    @property
+    def words(self) -> re.Pattern[str]:
+        """What is linked in escaped texts: units where placeables are to be put between them."""
+        return WORD if self.masked is None else ESCAPED_UNIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +86,8 @@ class _Answer:
     texts: list[str]
     hypotheses: list[Hypothesis]
     tokens: list[PieceScore] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
-    """Source words are counted in the whole line, target words in the best text."""
+    links: list[list[Link]] = field(default_factory=list)
+    """Of the best text, or of each. Source words are counted in the whole line, target words in the text."""
 
 
 class Translator:
@@ -72,7 +106,7 @@ class Translator:
         Raises TransformerMTError when the settings ask for a shortlist and there is none.
         """
         self.device = next(models[0].parameters()).device
-        self.precision = _decoding_precision(settings.precision, self.device)
+        self.precision = decoding_precision(settings.precision, self.device)
         self.tokenizers = tokenizers
         self.settings = settings
         self.rules = TermRules.of(tokenizers.tgt)
@@ -169,25 +203,70 @@ class Translator:
 
     def _translate_window(
         self, lines: Sequence[str], beginnings: Sequence[str], first_number: int, wishes: Wishes
-    ) -> Iterator[Translation]:
-        cleaned = [_without_surrogates(line) for line in lines]
-        encoded = self.tokenizers.src.encode(cleaned)
+    ) -> list[Translation]:
         prefixes = self.tokenizers.tgt.encode([_without_surrogates(text) for text in beginnings])
-        parts = [
-            self._parts(line, ids, Segment((), first_number + number, prefix), wishes)
-            for number, (line, ids, prefix) in enumerate(zip(cleaned, encoded, prefixes, strict=True))
+        rows = [
+            _Row(line, _without_surrogates(line), beginning, Segment((), first_number + number, prefix))
+            for number, (line, beginning, prefix) in enumerate(zip(lines, beginnings, prefixes, strict=True))
         ]
-        flat = [(line, part) for line, of_line in zip(cleaned, parts, strict=True) for part in of_line]
-        answers = iter(self._answers(flat, wishes))
-        for line, clean, of_line in zip(lines, cleaned, parts, strict=True):
-            yield self._join(line, clean, of_line, [next(answers) for _ in of_line])
+        translations = self._translations(rows, wishes)
+        plain = list(translations)
+        for is_last in (False, True) if wishes.protect else ():
+            again = {
+                i: self._protected(row, translations[i], plain[i] if is_last else None, wishes)
+                for i, row in enumerate(rows)
+            }
+            masked = {i: row for i, row in again.items() if row is not None}
+            for i, better in zip(masked, self._translations(list(masked.values()), wishes), strict=True):
+                translations[i] = better
+        return translations
 
-    def _parts(self, line: str, ids: list[int], like: Segment, wishes: Wishes) -> list[_Part]:
+    def _protected(self, row: _Row, translation: Translation, plain: Translation | None, wishes: Wishes) -> _Row | None:
+        """What to translate in place of a row whose translation does not keep its placeables; None where it does.
+
+        First only those that were lost are masked, and numbers become terms, for they decide on what is around them.
+        When that is not enough, comes to no end or is much less likely than the `plain` translation, all are masked.
+        """
+        wanted = placeables(row.clean)
+        texts = {translation.text, *(text for text, _ in translation.alternatives)} if wanted else ()
+        missing = {one for text in texts for one in lost(wanted, text)}
+        if plain is not None:
+            lost_score = (plain.score - translation.score) * len(translation.text.split())
+            is_bad = missing or (
+                translation is not plain and ("truncated" in translation.flags or lost_score > MOST_LOST)
+            )
+            return replace(row, masked=Masked(row.clean, wanted)) if is_bad else None
+        if not missing:
+            return None
+        can_be_said = wishes.sampling is None  # a search is needed to say terms
+        masked = [one for one in wanted if one in missing and not (one.is_number and can_be_said)]
+        numbers = {one.text for one in missing if one.is_number and can_be_said}
+        return replace(row, masked=Masked(row.clean, masked), numbers=self._as_terms(sorted(numbers)))
+
+    def _as_terms(self, texts: Iterable[str]) -> list[Term]:
+        terms = []
+        for text in texts:
+            with suppress(DataError):  # which the tokenizer cannot write
+                terms.append(make_term(text, self.tokenizers.tgt))
+        return terms
+
+    def _translations(self, rows: Sequence[_Row], wishes: Wishes) -> list[Translation]:
+        encoded = self.tokenizers.src.encode([row.text for row in rows])
+        parts = [self._parts(row, ids, wishes) for row, ids in zip(rows, encoded, strict=True)]
+        flat = [(row, part) for row, of_row in zip(rows, parts, strict=True) for part in of_row]
+        answers = iter(self._answers(flat, wishes))
+        return [
+            self._join(row, of_row, [next(answers) for _ in of_row], wishes)
+            for row, of_row in zip(rows, parts, strict=True)
+        ]
+
+    def _parts(self, row: _Row, ids: list[int], wishes: Wishes) -> list[_Part]:
         """The parts of a line that are translated on their own; none where there is nothing to say.
 
-        `like` has the line's number and the beginning of its translation, which is that of the first part.
+        The beginning of its translation is that of the first part.
         """
         limit = self.max_source_pieces - 1  # eos takes one
+        line = row.text
         if not line.strip():
             return []
         texts, encode = [line], self.tokenizers.src.encode
@@ -197,15 +276,16 @@ class Translator:
         start = 0
         for text in texts:
             if text.strip():
-                terms = wishes.glossary.terms_of(text) if wishes.glossary else ()
+                terms = wishes.glossary.terms_of(text) if wishes.glossary else []
+                terms = [*terms, *(term for term in row.numbers if term.text in text)]
                 own = ids if len(texts) == 1 else encode([text])[0]
-                segment = Segment([*own, EOS_ID], like.key, () if parts else like.prefix, terms)
+                segment = Segment([*own, EOS_ID], row.like.key, () if parts else row.like.prefix, terms)
                 parts.append(_Part(text, start, segment))
             start += len(text)
         return parts
 
-    def _answers(self, parts: Sequence[tuple[str, _Part]], wishes: Wishes) -> list[_Answer]:
-        """The translations of parts, each given with its whole line."""
+    def _answers(self, parts: Sequence[tuple[_Row, _Part]], wishes: Wishes) -> list[_Answer]:
+        """The translations of parts, each given with its row."""
         searched = [part.segment for _, part in parts]
         found = self.searcher.search(searched, wishes.n_best, wishes.sampling)
         texts = iter(self.tokenizers.tgt.decode([one.tokens for hypotheses in found for one in hypotheses]))
@@ -214,67 +294,81 @@ class Translator:
         ]
         if wishes.by_consensus:
             answers = [_most_agreed_first(answer) for answer in answers]
-        best = [(segment, answer.hypotheses[0].tokens) for segment, answer in zip(searched, answers, strict=True)]
         if wishes.token_scores:
+            best = [(segment, answer.hypotheses[0].tokens) for segment, answer in zip(searched, answers, strict=True)]
             for answer, pair, log_probs in zip(answers, best, self.searcher.token_log_probs(best), strict=True):
                 answer.tokens.extend(self._named(pair[1], log_probs))
-        if wishes.alignments:
-            for answer, links in zip(answers, self._links(parts, best), strict=True):
-                answer.links.extend(links)
+        self._link(parts, answers, wishes)
         return answers
 
     def _named(self, ids: Sequence[int], log_probs: Sequence[float]) -> list[PieceScore]:
         return list(zip([*self.tokenizers.tgt.pieces(ids), SPECIAL_PIECES[EOS_ID]], log_probs, strict=True))
 
-    def _links(self, parts: Sequence[tuple[str, _Part]], best: Sequence[Pair]) -> Iterator[list[Link]]:
-        ids = [tokens for _, tokens in best]
-        src_ends = self.tokenizers.src.piece_ends([part.text for _, part in parts])
+    def _link(self, parts: Sequence[tuple[_Row, _Part]], answers: Sequence[_Answer], wishes: Wishes) -> None:
+        """Add to answers the links that were asked for, and for masked rows those of every text, by units."""
+        wanted = []
+        for (row, part), answer in zip(parts, answers, strict=True):
+            count = len(answer.texts) if row.masked else int(wishes.alignments)
+            wanted += [(row, part, answer, one.tokens) for one in answer.hypotheses[:count]]
+        if not wanted:
+            return
+        ids = [tokens for *_, tokens in wanted]
+        src_ends = self.tokenizers.src.piece_ends([part.text for _, part, _, _ in wanted])
         texts, tgt_ends = self.tokenizers.tgt.decode(ids), self.tokenizers.tgt.decoded_ends(ids)
-        for place, weights in enumerate(self.searcher.attention(best)):
-            line, part = parts[place]
-            start = len(escape(line[: part.start]))
-            src_words = [*word_of_each_piece(escape(line), src_ends[place], start), -1]  # eos is no word
-            yield word_links(weights, src_words, word_of_each_piece(escape(texts[place]), tgt_ends[place]))
+        attention = self.searcher.attention([(part.segment, tokens) for _, part, _, tokens in wanted])
+        for place, (row, part, answer, _) in enumerate(wanted):
+            words, start = row.words, len(escape(row.text[: part.start]))
+            src_words = word_of_each_piece(escape(row.text), src_ends[place], start, words)
+            tgt_words = word_of_each_piece(escape(texts[place]), tgt_ends[place], words=words)
+            answer.links.append(word_links(attention[place], [*src_words, -1], tgt_words))  # eos is no word
 
-    def _join(self, line: str, clean: str, parts: Sequence[_Part], answers: Sequence[_Answer]) -> Translation:
+    def _join(self, row: _Row, parts: Sequence[_Part], answers: Sequence[_Answer], wishes: Wishes) -> Translation:
         """One translation of a line from those of its parts."""
-        if not answers:
-            return Translation(LINE_BREAKS.sub(" ", clean))
+        if not answers and row.masked is None:
+            return Translation(LINE_BREAKS.sub(" ", row.clean))
         text = " ".join(answer.texts[0] for answer in answers if answer.texts[0])
-        flags = {
-            "split": len(answers) > 1,
-            "truncated": any(answer.hypotheses[0].cut_short for answer in answers),
-            "empty": not text,
-            "copied": text == clean.strip(),
-            "replaced": "\ufffd" in clean or line != clean,
-            "term": any(self._unsaid(part, answer) for part, answer in zip(parts, answers, strict=True)),
-        }
-        alternatives: tuple[tuple[str, float], ...] = ()
+        links = list(_joined_links(answers, row.words)) if any(answer.links for answer in answers) else []
+        alternatives: list[tuple[str, float]] = []
         if len(answers) == 1:  # alternatives of the parts do not make alternatives of the whole
             scores = (one.score for one in answers[0].hypotheses)
-            alternatives = tuple(zip(answers[0].texts, scores, strict=True))
+            alternatives = list(zip(answers[0].texts, scores, strict=True))
+        if row.masked is not None:
+            begin = len(UNIT.findall(row.beginning))
+            text, links = row.masked.put_back(text if answers else row.beginning, links, begin)
+            for place, (other, score) in enumerate(alternatives):
+                alternatives[place] = row.masked.put_back(other, answers[0].links[place], begin)[0], score
         return Translation(
             text,
             sum(answer.hypotheses[0].score for answer in answers),
-            tuple(flag for flag, is_raised in flags.items() if is_raised),
-            alternatives,
+            tuple(self._flags(row, text, parts, answers, wishes)),
+            tuple(alternatives),
             tuple(token for answer in answers for token in answer.tokens),
-            tuple(_joined_links(answers)),
+            tuple(links) if wishes.alignments else (),
         )
 
-    def _unsaid(self, part: _Part, answer: _Answer) -> list[Term]:
-        return self.rules.unsaid(answer.hypotheses[0].tokens, part.segment.terms)
-
-
-def _decoding_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Literal["fp32", "bf16"]:
-    if wanted == "auto":
-        return "bf16" if has_fast_bf16(device) else "fp32"
-    resolve_precision(wanted, device)
-    return wanted
+    def _flags(
+        self, row: _Row, text: str, parts: Sequence[_Part], answers: Sequence[_Answer], wishes: Wishes
+    ) -> Iterator[str]:
+        """See `Translation.flags`."""
+        best = [(part.segment, answer.hypotheses[0]) for part, answer in zip(parts, answers, strict=True)]
+        flags = {
+            "split": len(answers) > 1,
+            "truncated": any(one.cut_short for _, one in best),
+            "empty": not text,
+            "copied": text == row.clean.strip() and bool(answers),
+            "replaced": "\ufffd" in row.clean or row.line != row.clean,
+            "term": any(self.rules.unsaid(one.tokens, segment.terms) for segment, one in best),
+            "repeated": any(repeats_itself(one.tokens, segment.ids) for segment, one in best),
+            "changed": is_changed(row.clean, text),
+        }
+        if row.masked is not None:  # numbers were terms too, and terms may have been taken apart
+            terms = wishes.glossary.terms_of(row.clean) if wishes.glossary else []
+            flags["term"] = any(term.text not in text for term in terms)
+        return (flag for flag, is_raised in flags.items() if is_raised)
 
 
 def _without_surrogates(line: str) -> str:
-    """`line` with what cannot be written as UTF-8 replaced by U+FFFD."""
+    """`line` with what cannot be written as UTF-8, and NUL, replaced by U+FFFD."""
     return SURROGATE.sub("\ufffd", line)
 
 
@@ -285,8 +379,9 @@ def _most_agreed_first(answer: _Answer) -> _Answer:
     return _Answer([answer.texts[i] for i in order], [answer.hypotheses[i] for i in order])
 
 
-def _joined_links(answers: Sequence[_Answer]) -> Iterator[Link]:
+def _joined_links(answers: Sequence[_Answer], words: re.Pattern[str]) -> Iterator[Link]:
+    """The links of the best texts, one after the other, whose escaped words are these."""
     words_before = 0
     for answer in answers:
-        yield from ((src, words_before + tgt) for src, tgt in answer.links)
-        words_before += len(answer.texts[0].split())
+        yield from ((src, words_before + tgt) for src, tgt in answer.links[0])
+        words_before += len(words.findall(escape(answer.texts[0])))

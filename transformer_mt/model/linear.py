@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from transformer_mt.native import kernels
+
 ROW_BLOCK = 256
 """Rows are filled up to a multiple of this: a few per cent of work on zeros instead of a compilation."""
 
@@ -77,6 +79,23 @@ class PackedOutput(PackedLinear):
     def rows(self, ids: Tensor) -> PackedLinear:
         """The map to the outputs `ids` alone."""
         return PackedLinear(self.unpacked[ids], None, self.dtype)
+
+
+class Int8Linear(nn.Module):
+    """A `Linear` for decoding in int8 on the CPU, of bf16 to bf16; see `kernels.linear_int8`."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        super().__init__()
+        self.weight = weight
+        self.packed = kernels.int8_weights(weight, bias)
+
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        """As `Linear` does."""
+        return kernels.linear_int8(x, self.packed, relu)
+
+    def rows(self, ids: Tensor) -> "Int8Linear":
+        """The map to the outputs `ids` alone, for a map without bias."""
+        return Int8Linear(self.weight[ids])
 
 
 class _FusedMap(torch.autograd.Function):

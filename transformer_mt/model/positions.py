@@ -62,6 +62,10 @@ def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.addcmul(x * torch.cat([cos, cos], dim=-1), swapped, torch.cat([-sin, sin], dim=-1))
 
 
+_FIRST_ROWS = 4096
+"""Of a table of sines: more are made when a sequence has them, whatever the configuration expects."""
+
+
 class SinusoidalPositions(nn.Module):
     """Adds fixed sines and cosines; its table grows when a sequence is longer than expected."""
 
@@ -69,7 +73,9 @@ class SinusoidalPositions(nn.Module):
 
     def __init__(self, num_positions: int, d_model: int) -> None:
         super().__init__()
-        self.register_buffer("table", sinusoids(torch.arange(num_positions), d_model), persistent=False)
+        self.register_buffer(
+            "table", sinusoids(torch.arange(min(num_positions, _FIRST_ROWS)), d_model), persistent=False
+        )
 
     def forward(self, x: Tensor, positions: Tensor, length: int) -> Tensor:
         """Add to x (..., D) the encodings of its positions (...), all below `length`."""

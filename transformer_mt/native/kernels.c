@@ -13,6 +13,10 @@
 #ifdef __AVX512F__
 #include <immintrin.h>
 #endif
+#ifdef __AMX_INT8__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 typedef uint16_t bf16;
 
@@ -36,8 +40,12 @@ static inline lanes load_bfloat16(const bf16 *x) {
 
 /* To the nearest, ties to even, as PyTorch does; there are no NaN. */
 static inline void store_bfloat16(bf16 *x, lanes value) {
+#ifdef __AVX512BF16__
+    _mm256_storeu_si256((__m256i *)x, (__m256i)_mm512_cvtneps_pbh((__m512)value));
+#else
     bit_lanes bits = (bit_lanes)value;
     *(bf16_lanes *)x = __builtin_convertvector((bits + 0x7fff + ((bits >> 16) & 1)) >> 16, bf16_lanes);
+#endif
 }
 
 static inline float sum_of(lanes x) {
@@ -120,3 +128,18 @@ void best_continuations(const float *scores, const float *log_probs, int64_t B, 
         }
     }
 }
+
+/* What int8 products run on: 0 nothing that is fast, 1 AVX512-VNNI, 2 AMX, which Linux must allow a process first. */
+#ifdef __AVX512VNNI__
+#include "int8.h"
+
+int int8_unit(void) {
+#ifdef __AMX_INT8__
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* asm/prctl.h of Linux, arch/x86/xstate.rst */
+    if (syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0) return 2;
+#endif
+    return 1;
+}
+#else
+int int8_unit(void) { return 0; }
+#endif

@@ -6,7 +6,7 @@ Axes: B sentences, K hypotheses of each, H heads, E width of a head, S keys, V v
 import ctypes
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ from torch import Tensor
 from transformer_mt.native.build import library
 
 _LANES = 16
+_DEPTH, _WIDTH = 64, 32
+"""int8 weights are filled up to multiples of them, in inputs and outputs."""
 _TYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
@@ -76,6 +78,67 @@ def best_continuations(scores: Tensor, log_probs: Tensor, count: int) -> tuple[T
         best.data_ptr(), parents.data_ptr(), tokens.data_ptr(),
     )  # fmt: skip
     return best, parents, tokens
+
+
+class Int8Weights(NamedTuple):
+    """The weights (N, K) of a linear map in int8; see int8.h."""
+
+    num_outputs: int
+    num_inputs: int
+    packed: Tensor
+    """Filled up to whole panels, as are the others."""
+    scales: Tensor
+    shifts: Tensor
+    bias: Tensor
+
+
+@functools.cache
+def int8_unit() -> int:
+    """What int8 products run on here: 0 nothing that is fast, 1 AVX512-VNNI, 2 AMX."""
+    return int(_function("int8_unit", None, "")()) if library() is not None else 0
+
+
+def can_pack(num_inputs: int) -> bool:
+    """Whether maps of so many inputs can be computed in int8."""
+    return num_inputs % _LANES == 0 and int8_unit() > 0
+
+
+def int8_weights(weight: Tensor, bias: Tensor | None) -> Int8Weights:
+    """The float32 weight (N, K) and bias (N,) of a linear map, each row of the weight rounded to -127 to 127 of its
+    largest number."""
+    weight = weight.detach().float().contiguous()
+    num_outputs, num_inputs = weight.shape
+    width, depth = (size + -size % step for size, step in zip(weight.shape, (_WIDTH, _DEPTH), strict=True))
+    packed = torch.empty(width * depth, dtype=torch.int8)
+    scales, shifts, biases = torch.zeros(3, width)
+    if bias is not None:
+        biases[:num_outputs] = bias.detach()
+    done = _function("pack_int8", None, "pii ppp")(
+        weight.data_ptr(), num_outputs, num_inputs, packed.data_ptr(), scales.data_ptr(), shifts.data_ptr()
+    )
+    if not done:
+        raise MemoryError("weights in int8: no memory")
+    return Int8Weights(num_outputs, num_inputs, packed, scales, shifts, biases)
+
+
+def linear_int8(x: Tensor, weights: Int8Weights, relu: bool = False, unit: int | None = None) -> Tensor:
+    """The map of bf16 x (..., K) to (..., N); with `relu`, what is negative becomes 0.
+
+    Each row of x is rounded to -127 to 127 of its largest number. Raises ValueError when x has another width.
+    """
+    if x.shape[-1] != weights.num_inputs or x.dtype != torch.bfloat16:
+        raise ValueError(f"{x.dtype} of shape {tuple(x.shape)} does not go with {weights.num_inputs} inputs in bf16")
+    rows = x.reshape(-1, weights.num_inputs)
+    rows = rows if rows.stride(1) == 1 else rows.contiguous()
+    out = x.new_empty(len(rows), weights.num_outputs)
+    done = _function("linear_int8", None, "pi pppp iiiii p")(
+        rows.data_ptr(), rows.stride(0), weights.packed.data_ptr(), weights.scales.data_ptr(),
+        weights.shifts.data_ptr(), weights.bias.data_ptr(), relu, (unit or int8_unit()) == 2,
+        len(rows), weights.num_inputs, weights.num_outputs, out.data_ptr(),
+    )  # fmt: skip
+    if not done:
+        raise MemoryError("a product in int8: no memory")
+    return out.view(*x.shape[:-1], weights.num_outputs)
 
 
 @functools.cache

@@ -23,7 +23,7 @@ def draw_curves(metrics_path: Path, directory: Path) -> list[Path]:
     Returns no path when there is nothing to draw yet. Raises MissingExtraError without matplotlib and
     DataError when the metrics cannot be read; a last line that was not written to its end is left out.
     """
-    records = read_metrics(metrics_path)
+    records = [record for record in read_metrics(metrics_path) if record.get("kind") != "corpus"]
     if not records:
         return []
     figure = _figure(records, metrics_path.parent.name)

@@ -17,6 +17,7 @@ from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID, PAD_ID
 from transformer_mt.device import resolve_device, resolve_precision, set_threads
 from transformer_mt.errors import DataError, TrainingError
+from transformer_mt.memory import is_out_of_memory
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.training.checkpoint import check_space_for_run
 from transformer_mt.training.loss import batch_loss
@@ -100,7 +101,9 @@ def _try_worst_batch(config: Config, model: Transformer, precision: str) -> floa
     try:
         batch_loss(model, batch, precision, limits.label_smoothing)[0].backward()
         make_optimizer(model, config.optimizer).step()
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise TrainingError(
             f"training.batch_size: {limits.batch_size} {limits.batch_unit} do not fit in memory ({rows} pairs of "
             f"{length} tokens were tried); lower it and raise training.accumulation_steps, or lower data.max_length"

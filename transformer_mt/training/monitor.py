@@ -28,6 +28,9 @@ SECONDS_BETWEEN_REFRESHES = 0.1
 WARM_UP_TICKS = 10
 """Updates at the start that say nothing of the speed: memory is taken and products are compiled in them."""
 
+_KINDS = ("corpus", "train", "validation", "average")
+"""Of lines of metrics.jsonl, as they follow each other at one step; the last is a validation of averaged weights."""
+
 # Codes that would move the cursor, colour a terminal, or break a line of the log in two.
 _CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -81,6 +84,10 @@ class Monitor:
         self._clock.tick(fraction_done)
         self._screen.progress(step, fraction_done, self._clock.left())
 
+    def corpus(self, record: dict[str, Any]) -> None:
+        """Note facts about the training pairs."""
+        self._record("corpus", record)
+
     def train(self, record: dict[str, Any]) -> None:
         """Tell about the updates since the last record: loss, perplexity, lr, tokens_per_second, padding, ..."""
         self._record("train", record)
@@ -106,11 +113,12 @@ class Monitor:
             lines += [f"    reference    {_shown(sample.reference)}", ""]
         self.say("\n".join(lines).rstrip())
 
-    def truncate_after(self, step: int) -> None:
-        """Drop the metrics of updates after `step`, from where training goes on, and a last line that is torn."""
+    def truncate_after(self, step: int, kind: str = "average") -> None:
+        """Drop the metrics of all that comes after update `step`, or after what it has of this kind (train,
+        validation, average), from where training goes on; and a last line that is torn."""
         if self._tensorboard is not None:
             self._tensorboard.first_step = step + 1
-        self.attempt("metrics.jsonl", lambda: _truncate(self.metrics_path, step))
+        self.attempt("metrics.jsonl", lambda: _truncate(self.metrics_path, step, kind))
 
     def attempt(self, name: str, action: Callable[[], object]) -> bool:
         """Run `action`; a failure is told once for each `name` and otherwise has no effect. True if it went well."""
@@ -154,13 +162,16 @@ class SilentMonitor(Monitor):
     def tick(self, step: int, fraction_done: float) -> None:
         pass
 
+    def corpus(self, record: dict[str, Any]) -> None:
+        pass
+
     def train(self, record: dict[str, Any]) -> None:
         pass
 
     def validation(self, record: dict[str, Any], samples: Sequence[Sample]) -> None:
         pass
 
-    def truncate_after(self, step: int) -> None:
+    def truncate_after(self, step: int, kind: str = "average") -> None:
         pass
 
     def attempt(self, name: str, action: Callable[[], object]) -> bool:
@@ -286,30 +297,33 @@ def _append(path: Path, text: str) -> None:
             raise
 
 
-def _truncate(path: Path, step: int) -> None:
+def _truncate(path: Path, step: int, kind: str) -> None:
     if not path.exists():
         return
+    last = (step, _KINDS.index(kind))
     lines = path.read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith(b"\n") and _step_of(line) <= step]
+    kept = [line for line in lines if line.endswith(b"\n") and _place_of(line) <= last]
     if len(kept) < len(lines):
         with atomic_file(path) as file:
             file.writelines(kept)
 
 
-def _step_of(line: bytes) -> float:
-    """The step of a line of metrics.jsonl; infinite for a line that is none."""
+def _place_of(line: bytes) -> tuple[float, int]:
+    """The step and kind of a line of metrics.jsonl; one that is none comes after all others."""
     try:
-        return json.loads(line)["step"]
+        record = json.loads(line)
+        return float(record["step"]), _KINDS.index("average" if "averaged" in record else record["kind"])
     except (ValueError, KeyError, TypeError):
-        return math.inf
+        return math.inf, 0
 
 
 def _summary(record: dict[str, Any]) -> str:
-    speed = record["tokens_per_second"]
+    speed, skipped = record["tokens_per_second"], record.get("skipped")
     told_speed = f"{speed / 1000:.1f}k" if speed >= 1000 else f"{speed:.0f}"
     return (
         f"loss {_number(record['loss'], '.3f')}  ppl {_number(record['perplexity'], '.1f')}  "
         f"{told_speed} tok/s  lr {record['lr']:.2g}  pad {record['padding']:.0%}"
+        + (f"  skipped {skipped:,}" if skipped else "")
     )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from transformer_mt.config.loading import differences, load_config, to_yaml
 from transformer_mt.config.schema import Config
 from transformer_mt.errors import TrainingError, TransformerMTError
-from transformer_mt.files import atomic_file, write_problem
-from transformer_mt.training.checkpoint import list_checkpoints, sweep
+from transformer_mt.files import atomic_file, read_json, sweep, write_json, write_problem
+from transformer_mt.training.checkpoint import list_checkpoints
 
 MAY_DIFFER = (
     "logging.",
@@ -55,6 +55,7 @@ class RunDirectory:
         self.bundle = path / "bundle"
         self.metrics = path / "metrics.jsonl"
         self.results = path / "results.json"
+        self.concluded = path / "concluded.json"
 
     @contextmanager
     def opened(self, config: Config, override: bool) -> Iterator[None]:
@@ -74,8 +75,17 @@ class RunDirectory:
             self.check(config, override)  # again: another process may have been before us
             if not self.has_begun:
                 self._start_with(config)
-            sweep(self.checkpoints)
+            for directory in (self.path, self.checkpoints):
+                sweep(directory)
             yield
+
+    def is_concluded(self, step: int) -> bool:
+        """Whether all was done that comes after the last update, which had this number."""
+        return self.concluded.is_file() and read_json(self.concluded) == {"step": step}
+
+    def conclude(self, step: int) -> None:
+        """Note that nothing is left to do after the update of this number."""
+        write_json(self.concluded, {"step": step})
 
     @property
     def has_begun(self) -> bool:

@@ -1,55 +1,47 @@
-"""One training from its configuration to its bundle: set up, resume, loop, validate, save, finish."""
+"""One training from its configuration to its bundle: resume, loop, validate, save, finish."""
 
 import platform
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from transformer_mt.bundle import Bundle, build_model, load_bundle, save_bundle
-from transformer_mt.config.loading import to_yaml
+from transformer_mt.bundle import Bundle, save_bundle
 from transformer_mt.config.schema import Config
-from transformer_mt.data.corpus import read_pairs
 from transformer_mt.data.fingerprint import check_unchanged
-from transformer_mt.data.prepare import PreparedCorpora, prepare_corpora
 from transformer_mt.data.shortlist import Shortlist, learn_shortlist
-from transformer_mt.data.tokenizer import TokenizerPair, train_tokenizers
 from transformer_mt.device import (
     resolve_device,
     resolve_precision,
-    seed_everything,
-    set_threads,
-    use_deterministic_kernels,
 )
 from transformer_mt.errors import BundleError, DataError, Interrupted, TokenizerError
-from transformer_mt.files import atomic_directory
 from transformer_mt.model.transformer import Transformer
-from transformer_mt.model.vectors import initialise_embeddings
-from transformer_mt.tensors import load_weights
 from transformer_mt.training.averaging import average_of
 from transformer_mt.training.checkpoint import (
+    CheckpointWriter,
     Progress,
     check_space_for_run,
+    due_checkpoints,
     list_checkpoints,
     load_newest,
-    save_checkpoint,
 )
-from transformer_mt.training.curves import draw_curves
-from transformer_mt.training.distributed import check_sharing, is_sharded
+from transformer_mt.training.corpus_facts import corpus_facts
+from transformer_mt.training.curves import draw_curves, read_metrics
+from transformer_mt.training.diagnosis import History, leakage
+from transformer_mt.training.distributed import check_sharing
+from transformer_mt.training.divergence import Diverged
+from transformer_mt.training.evidence import stopped_by
 from transformer_mt.training.monitor import Monitor, SilentMonitor
+from transformer_mt.training.parts import Parts, set_up
 from transformer_mt.training.run_directory import RunDirectory
-from transformer_mt.training.signals import StopRequest, stop_requests
+from transformer_mt.training.signals import StopNow, StopRequest, stop_requests
 from transformer_mt.training.trainer import Meter, StepStats, Trainer
 from transformer_mt.training.validation import Validation, Validator
 from transformer_mt.world import ALONE, World, joined_world
-
-Report = Callable[[str], None]
 
 
 def train(config: Config, override_resume: bool = False) -> Path:
@@ -71,78 +63,27 @@ def train(config: Config, override_resume: bool = False) -> Path:
             stack.enter_context(run.opened(config, override_resume))
             monitor = stack.enter_context(Monitor(run.path, config.logging))
         world.wait()
-        session = Session(set_up(config, run, monitor.say, world), run, monitor, world)
+        session = Session(set_up(config, run, monitor.say, world), run, monitor, request, world)
+        stack.callback(session.writer.close)
         session.resume(override_resume)
         request.can_save = True
-        session.run(request)
+        session.run()
     return run.bundle
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a training is made of."""
-
-    config: Config
-    tokenizers: TokenizerPair
-    corpora: PreparedCorpora
-    model: Transformer
-    precision: str
-    num_threads: int
-
-
-def set_up(config: Config, run: RunDirectory, report: Report, world: World = ALONE) -> Parts:
-    """Tokenizer, data and model of a training, from what `run` and the cache already hold or made anew; collective."""
-    device = resolve_device(config.training.device, world.local_rank)
-    num_threads = set_threads(config.training.threads, world.local_size)
-    if config.training.deterministic or config.training.reproducible == "exact":
-        use_deterministic_kernels()
-    precision = resolve_precision(config.training.precision, device)
-    start = load_bundle(Path(config.training.init_from)) if config.training.init_from else None
-    if world.is_main and not start:
-        find_tokenizers(config, run.tokenizer, report)
-    world.wait()
-    tokenizers = start.tokenizers if start else TokenizerPair.load(run.tokenizer)
-    corpora = prepare_corpora(config.data, tokenizers, report, world)
-    seed_everything(config.training.seed, "weights")
-    model = build_model(config, tokenizers)
-    if start:
-        load_weights(model, dict(start.model.named_parameters()), config.training.init_from or "")
-    else:
-        src_pieces, tgt_pieces = (side.pieces(range(side.vocab_size)) for side in (tokenizers.src, tokenizers.tgt))
-        initialise_embeddings(model, config.model, src_pieces, tgt_pieces, report)
-    report(
-        f"{model.num_parameters():,} parameters, {len(corpora.train):,} training pairs, "
-        f"{precision} on {device} with {num_threads} threads"
-        + (f" in each of {world.size} processes" if world.size > 1 else "")
-    )
-    if not is_sharded(config.training, world):
-        model.to(device)
-    return Parts(config, tokenizers, corpora, model, precision, num_threads)
-
-
-def find_tokenizers(config: Config, directory: Path, report: Report) -> TokenizerPair:
-    """The tokenizers of a run, trained first when it has none."""
-    if directory.is_dir():
-        return TokenizerPair.load(directory)
-
-    def pairs() -> Any:
-        return chain.from_iterable(read_pairs(source, config.data, lambda text: None) for source in config.data.train)
-
-    tokenizers = train_tokenizers(config.tokenizer, pairs, report)
-    with atomic_directory(directory) as temporary:
-        tokenizers.save(temporary)
-    return tokenizers
 
 
 class Session:
     """The loop around a trainer."""
 
-    def __init__(self, parts: Parts, run: RunDirectory, monitor: Monitor, world: World = ALONE) -> None:
+    def __init__(
+        self, parts: Parts, run: RunDirectory, monitor: Monitor, request: StopRequest, world: World = ALONE
+    ) -> None:
         self.parts = parts
         self.config = parts.config
         self.run_directory = run
         self.monitor = monitor
+        self.request = request
         self.world = world
+        self.writer = CheckpointWriter(run.checkpoints, parts.config)
         self.max_source_pieces = int(parts.corpora.train.src_lengths.max())
         self.trainer = Trainer(self.config, parts.model, parts.corpora.train, parts.precision, world)
         self.validator = None
@@ -151,6 +92,7 @@ class Session:
             shortlist = self.shortlist if self.config.decoding.shortlist else None
             self.validator = Validator(self.config, corpus, parts.tokenizers, self.max_source_pieces, shortlist, world)
         self.clock = time.perf_counter()
+        self.has_warned = False
 
     @cached_property
     def shortlist(self) -> Shortlist:
@@ -159,10 +101,10 @@ class Session:
         pieces = (side.pieces(range(side.vocab_size)) for side in (tokenizers.src, tokenizers.tgt))
         return learn_shortlist(pairs.rows, len(pairs), *pieces)
 
-    def run(self, request: StopRequest) -> None:
-        """Train to the end, or until `request` asks to stop: then save and raise Interrupted."""
+    def run(self) -> None:
+        """Train to the end, or until a stop is requested: then save and raise Interrupted."""
         progress = self.trainer.progress
-        if progress.finished:
+        if progress.finished and self._is_concluded():
             done = f"step {progress.step}, {progress.seconds / 60:.1f} minutes in all its parts"
             self.monitor.say(
                 f"this training is complete ({done}); "
@@ -170,19 +112,67 @@ class Session:
             )
             return
         self._check_warmup()
+        try:
+            self._train()
+            self._finish()
+        except StopNow:
+            self._stop()
+
+    def _train(self) -> None:
+        """Make updates until the training has come to its end."""
+        progress = self.trainer.progress
+        if progress.validation_due:
+            self._validate()
+            self._save_if_due()
+        if not progress.finished:
+            self._begin()
         while not progress.finished:
             if progress.position % len(self.trainer.plan) == 0:  # an epoch begins
                 self._check_data()
-            stats = self.trainer.run_epoch_step()
-            self._count_time()
-            progress.finished = self.world.from_main(self.trainer.fraction_done() >= 1.0)  # clocks differ
-            self._watch(stats)
-            signal_name = next(filter(None, self.world.gather(request.signal_name)), None)
+            with self._leaving_fp16():
+                stats = self.trainer.run_epoch_step()
+                self._count_time()
+                progress.finished = self.world.from_main(self.trainer.fraction_done() >= 1.0)  # clocks differ
+                self._watch(stats)
+            signal_name = next(filter(None, self.world.gather(self.request.signal_name)), None)
             if signal_name is not None and not progress.finished:
-                self._save()
-                self.world.wait()  # torchrun ends those that still write when one has ended
-                raise Interrupted(f"{signal_name}: saved step {progress.step}; the same command goes on from there")
-        self._finish()
+                self.request.signal_name = signal_name
+                self._stop()
+
+    def _begin(self) -> None:
+        """Note what the training is made on, when it is new, and try its largest batch."""
+        if self.trainer.progress.step == 0:
+            facts = corpus_facts(self.parts.corpora.train, self.parts.tokenizers)
+            self.monitor.corpus({**self._position(), **facts})
+        self.trainer.try_largest_batch()
+        self._leave_out_time()
+
+    def _stop(self) -> None:
+        """Save, and raise Interrupted."""
+        self._save()
+        self.writer.wait()
+        self.world.wait()  # torchrun ends those that still write when one has ended
+        step = self.trainer.progress.step
+        raise Interrupted(f"{self.request.signal_name}: saved step {step}; the same command goes on from there")
+
+    def _is_concluded(self) -> bool:
+        return self.run_directory.is_concluded(self.trainer.progress.step)
+
+    @contextmanager
+    def _leaving_fp16(self) -> Iterator[None]:
+        """Where an update inside diverges, go on in another precision if training.fp16_fallback allows it.
+
+        Else raise TrainingError, with evidence in the run directory.
+        """
+        try:
+            yield
+        except Diverged as diverged:
+            if self.trainer.precision != "fp16" or not self.config.training.fp16_fallback:
+                raise stopped_by(diverged, self.trainer, self.parts.tokenizers, self.run_directory.path) from None
+            self.trainer.use_precision(resolve_precision("auto", self.trainer.device))
+            self.monitor.say(
+                f"warning: {diverged}; going on in {self.trainer.precision}, with the weights of the last good update"
+            )
 
     def _check_warmup(self) -> None:
         planned, warmup = self.trainer.total_steps, self.config.schedule.warmup_steps
@@ -210,13 +200,15 @@ class Session:
             self._check_origin(checkpoint.progress, override)
             self.trainer.restore(checkpoint)
             progress = self.trainer.progress
-            progress.finished = progress.finished and self.trainer.fraction_done() >= 1.0
+            ended_early = self._has_lost_patience() and not self._is_concluded()
+            progress.finished = progress.finished and (self.trainer.fraction_done() >= 1.0 or ended_early)
             self.monitor.say(f"going on from step {progress.step}")
         self.trainer.progress.data = self.parts.corpora.train.identity
         self.trainer.progress.tokenizers = self.parts.tokenizers.files()
         if self.world.is_main and not self.trainer.progress.finished:
             self.run_directory.write_config(self.config)
-        self.monitor.truncate_after(self.trainer.progress.step)
+        last = "train" if self.trainer.progress.validation_due else "average" if self._is_concluded() else "validation"
+        self.monitor.truncate_after(self.trainer.progress.step if checkpoint else -1, last)
         self.clock = time.perf_counter()
 
     def _check_origin(self, progress: Progress, override: bool) -> None:
@@ -246,23 +238,28 @@ class Session:
         if problem is not None:
             if self.trainer.progress.step:
                 self._save()
+                self.writer.wait()
                 self.world.wait()
             raise DataError(problem)
 
     def _watch(self, stats: StepStats) -> None:
         """Log, validate and save where it is due."""
         step, config = self.trainer.progress.step, self.config
+        is_logged, is_saved = (step % due == 0 for due in (config.logging.every_steps, config.checkpoint.every_steps))
+        if is_logged or is_saved or self.trainer.progress.finished:
+            with self._leaving_fp16():
+                self.trainer.settle()
         self.monitor.tick(step, self.trainer.fraction_done())
-        if step % config.logging.every_steps == 0:
+        if is_logged:
             self._log(stats)
         if step % config.evaluation.every_steps == 0 or self.trainer.progress.finished:
             self._validate()
-        if step % config.checkpoint.every_steps == 0 or self.trainer.progress.finished:
-            self._save()
+        self._save_if_due()
+        if notice := self.trainer.gradients.notice():
+            self.monitor.say(notice)
 
     def _log(self, stats: StepStats) -> None:
         step = self.trainer.progress.step
-        self.trainer.settle()
         record = {**self._position(), **self.trainer.meter.record(), "lr": self.trainer.lr(step)}
         record["grad_norm"], record["skipped"] = float(stats.grad_norm), self.trainer.progress.skipped_steps
         self.monitor.train(record)
@@ -272,17 +269,39 @@ class Session:
         """Score the model as it stands, and keep it if it is the best so far."""
         if self.validator is None:
             return
+        self.trainer.progress.validation_due = True
         with self.trainer.model_to_score() as model:
-            result = self.validator.validate(model, self.parts.precision)
+            result = self._scored(model)
+            self.trainer.progress.validation_due = False
             is_best = self._take_if_best(result)
         self.monitor.validation({**self._position(), **result.record(), "best": is_best}, result.samples)
-        patience, progress = self.config.evaluation.patience, self.trainer.progress
-        if patience is not None and progress.validations_since_best >= patience:
+        self.monitor.attempt("leak alarm", self._warn_of_leaks)
+        if self._has_lost_patience():
+            patience, progress = self.config.evaluation.patience, self.trainer.progress
             self.monitor.say(
                 f"stopping early: no better validation in {patience}; the best was step {progress.best_step}"
             )
             progress.finished = True
         self._leave_out_time()
+
+    def _has_lost_patience(self) -> bool:
+        patience = self.config.evaluation.patience
+        return patience is not None and self.trainer.progress.validations_since_best >= patience
+
+    def _scored(self, model: Transformer) -> Validation:
+        """What a validation of `model` finds. A stop interrupts it, unless other processes take part."""
+        assert self.validator is not None
+        with self.request.interrupting() if self.world.size == 1 else nullcontext():
+            result = self.validator.validate(model, self.trainer.precision)
+            if self.world.is_main:
+                _ = self.shortlist  # learnt now if it never was: the bundle needs it
+        return result
+
+    def _warn_of_leaks(self) -> None:
+        found = leakage(History(self.config, read_metrics(self.run_directory.metrics)))
+        if found is not None and not self.has_warned:
+            self.monitor.say(f"warning: {found.sentence}; {found.advice}")
+            self.has_warned = True
 
     def _take_if_best(self, result: Validation) -> bool:
         """Write the bundle when `result` is better than all before it; the model holds the weights that gave it."""
@@ -313,39 +332,48 @@ class Session:
                 "device": str(self.trainer.device),
                 "threads": parts.num_threads,
             },
-            "precision": parts.precision,
+            "precision": self.trainer.precision,
             "versions": {"python": platform.python_version(), "torch": torch.__version__},
         }
         golden = result.golden if result else ()
         bundle = Bundle(self.config, parts.model, parts.tokenizers, golden, facts, self.shortlist)
         save_bundle(self.run_directory.bundle, bundle)
 
+    def _save_if_due(self) -> None:
+        if self.trainer.progress.step % self.config.checkpoint.every_steps == 0 or self.trainer.progress.finished:
+            self._save()
+        self.writer.check()
+
     def _save(self) -> None:
+        """Begin to write what a training goes on from."""
         if self.validator is None:
             with self.trainer.model_to_score():
                 self._write_bundle(None)
-        config = self.config
         checkpoint = self.trainer.checkpoint()
         if self.world.is_main:
-            save_checkpoint(self.run_directory.checkpoints, checkpoint, to_yaml(config), config.checkpoint.keep_last)
+            self.writer.begin(checkpoint)
         self._leave_out_time()
 
     def _finish(self) -> None:
+        self.writer.wait()
         self._try_average()
         progress = self.trainer.progress
         best = f"; best validation at step {progress.best_step}" if progress.best_step else ""
         self.monitor.say(f"trained {progress.step} steps in {progress.seconds / 60:.1f} minutes{best}")
         if self.config.logging.curves and self.run_directory.metrics.is_file():
             self.monitor.attempt("curves", lambda: draw_curves(self.run_directory.metrics, self.run_directory.path))
+        if self.world.is_main:
+            self.run_directory.conclude(progress.step)
 
     def _try_average(self) -> None:
         """Average the last checkpoints, and keep the result if it scores better than the best so far."""
-        paths = self.world.from_main(list_checkpoints(self.run_directory.checkpoints))
+        paths = list_checkpoints(self.run_directory.checkpoints)
+        paths = self.world.from_main([*due_checkpoints(paths[:-1], self.config), *paths[-1:]])
         paths = paths[-self.config.checkpoint.average_last :]
         if self.validator is None or self.config.checkpoint.average_last < 2 or len(paths) < 2:
             return
         with self.trainer.model_to_score(average_of(paths)) as model:
-            result = self.validator.validate(model, self.parts.precision)
+            result = self._scored(model)
             is_best = self._take_if_best(result)
         self.monitor.say(f"average of the last {len(paths)} checkpoints: {'better, kept' if is_best else 'not better'}")
         record = {**self._position(), **result.record(), "best": is_best, "averaged": len(paths)}

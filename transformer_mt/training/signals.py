@@ -1,10 +1,20 @@
 """Stopping in good order: the first signal asks, a second Ctrl-C insists."""
 
+import atexit
+import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+class StopNow(KeyboardInterrupt):
+    """Raised by a signal inside of `StopRequest.interrupting`."""
 
 
 class StopRequest:
@@ -13,6 +23,18 @@ class StopRequest:
     def __init__(self) -> None:
         self.signal_name: str | None = None
         self.can_save = False
+        self._interrupts = False
+
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Let a signal, also one that came before, raise StopNow in this context: for long work that leaves nothing."""
+        if self.signal_name is not None:
+            raise StopNow
+        self._interrupts = True
+        try:
+            yield
+        finally:
+            self._interrupts = False
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Note the signal; a second SIGINT stops at once, with the last checkpoint intact.
@@ -22,6 +44,41 @@ class StopRequest:
         if not self.can_save or (self.signal_name is not None and number == signal.SIGINT):
             raise KeyboardInterrupt
         self.signal_name = signal.Signals(number).name
+        if self._interrupts:
+            raise StopNow
+
+
+def interruptible(action: Callable[[], Result]) -> Result:
+    """What `action` returns. A signal stops the wait for it even where it computes outside of Python for long."""
+    results: list[Result] = []
+    errors: list[BaseException] = []
+    is_done = threading.Event()  # `Thread.join`, interrupted, may take the thread for ended
+
+    def act() -> None:
+        try:
+            results.append(action())
+        except BaseException as error:  # raised again below
+            errors.append(error)
+        finally:
+            is_done.set()
+
+    threading.Thread(target=act, daemon=True).start()
+    try:
+        is_done.wait()
+    except BaseException:
+        atexit.register(_end_unless, is_done)
+        raise
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _end_unless(is_done: threading.Event) -> None:
+    """End the process where a thread still computes: Python would end that inside of C++ code, which aborts."""
+    if not is_done.is_set():
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+        os._exit(130)
 
 
 @contextmanager

@@ -16,14 +16,16 @@ import torch
 from torch import Tensor
 
 from transformer_mt.config.schema import Config
-from transformer_mt.data.batching import BatchLimit, EpochPlan, make_batch, plan_epoch
+from transformer_mt.data.batching import BatchLimit, EpochPlan, largest_batch, make_batch, plan_epoch
 from transformer_mt.data.prepared import PreparedCorpus
 from transformer_mt.errors import TrainingError
+from transformer_mt.memory import is_out_of_memory
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.tensors import load_weights, whole
 from transformer_mt.training.averaging import MovingAverage, swapped_in
 from transformer_mt.training.checkpoint import Checkpoint, Progress
 from transformer_mt.training.distributed import Share, is_sharded, make_gradient_sum
+from transformer_mt.training.divergence import Diverged, Finding, Update, first_not_finite
 from transformer_mt.training.optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors
 from transformer_mt.training.schedule import lr_at
 from transformer_mt.world import ALONE, World
@@ -115,11 +117,11 @@ class Trainer:
         self.average = MovingAverage(self.trained, config.training.ema_decay) if config.training.ema_decay else None
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
         self.limit = BatchLimit(config.training.batch_size, config.training.batch_unit == "tokens")
-        self.plan = self._plan()
+        self.plan = self._plan(self.progress.epoch)
         self.total_steps = self._total_steps()
         self.skipped_in_a_row = 0
-        self.unsettled: list[tuple[int, Tensor]] = []
-        """Updates whose gradient's norm was not looked at yet."""
+        self.unsettled: list[tuple[Update, Tensor]] = []
+        """Updates with the norm of their gradient, which was not looked at yet."""
         self.meter = Meter()
 
     def run_epoch_step(self) -> StepStats:
@@ -127,17 +129,40 @@ class Trainer:
         if self.progress.position >= len(self.plan):
             self.progress.epoch += 1
             self.progress.position = 0
-            self.plan = self._plan()
+            self.plan = self._plan(self.progress.epoch)
         started = time.perf_counter()
-        end = min(self.progress.position + self.config.training.accumulation_steps, len(self.plan))
-        update = [self.plan.batch_pairs(position) for position in range(self.progress.position, end)]
+        update = self._batches_at(self.plan, self.progress.position)
         share = self._share(update)
         waited = time.perf_counter() - started
         stats = self.train_step(share)
-        self.progress.position = end
+        self.progress.position += len(update)
         self.progress.tokens += stats.num_tokens
         self.meter.add(stats, self._sizes(update), waited)
         return stats
+
+    def try_largest_batch(self) -> None:
+        """Compute the gradient of the epoch's largest batch and drop it: memory shall run out now, not in the night.
+
+        Changes nothing that the training depends on. Memory that the optimizer takes at its first update is held
+        meanwhile. Where the batch does not fit, batches are computed in pieces from now on; collective.
+        """
+        weights = [] if self.optimizer.state else [*self.trained.parameters()]
+        try:
+            state = [torch.empty_like(weight) for weight in weights for _ in range(2)]
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                "model: memory does not hold the optimizer's state with it; take a smaller one"
+            ) from None
+        self.gradients.try_batch(make_batch(self.corpus, largest_batch(self.corpus, self.plan)))
+        self.gradients.agree()
+        del state
+
+    def _batches_at(self, plan: EpochPlan, position: int) -> list[np.ndarray]:
+        """The batches of the update that begins at `position`, each as the indices of its pairs."""
+        end = min(position + self.config.training.accumulation_steps, len(plan))
+        return [plan.batch_pairs(place) for place in range(position, end)]
 
     def _share(self, update: Sequence[np.ndarray]) -> Share:
         """The batches of this process among those of an update, which are given by the indices of their pairs."""
@@ -166,7 +191,7 @@ class Trainer:
         self._update_if_finite(grad_norm)
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step = step
-        self.unsettled.append((step, grad_norm))
+        self.unsettled.append((Update(step, self.progress.epoch, self.progress.position), grad_norm))
         if self.device.type == "cpu":
             self.settle()
         if self.average is not None:
@@ -211,6 +236,7 @@ class Trainer:
         if self.scaler.is_enabled():
             self.progress.scaler = self.scaler.state_dict()
         self.progress.meter = dict(self.meter.counts)
+        self.progress.most_positions = self.gradients.agree()
         weights = {name: whole(weight.detach()) for name, weight in self.trained.named_parameters()}
         state = {name: whole(tensor) for name, tensor in optimizer_tensors(self.trained, self.optimizer).items()}
         average = {name: whole(weight) for name, weight in self.average.weights.items()} if self.average else {}
@@ -224,13 +250,16 @@ class Trainer:
             self.average.load(checkpoint.average)
         self.progress = checkpoint.progress
         self.meter = Meter(self.progress.meter)
+        self.gradients.most_positions = self.progress.most_positions
+        if self.progress.precision is not None:
+            self.use_precision(self.progress.precision)
         if self.scaler.is_enabled() and self.progress.scaler is not None:
             self.scaler.load_state_dict(self.progress.scaler)
-        self.plan = self._plan()
+        self.plan = self._plan(self.progress.epoch)
 
-    def _plan(self) -> EpochPlan:
+    def _plan(self, epoch: int) -> EpochPlan:
         training = self.config.training
-        return plan_epoch(self.corpus, self.limit, training.seed, self.progress.epoch, training.accumulation_steps)
+        return plan_epoch(self.corpus, self.limit, training.seed, epoch, training.accumulation_steps)
 
     def _total_steps(self) -> int | None:
         """The last update, as far as it is known: epochs are taken to be as long as the first."""
@@ -256,17 +285,34 @@ class Trainer:
     def settle(self) -> None:
         """Count the updates that were left out since this was called last; waits for a card.
 
-        Raises TrainingError when there were many in a row.
+        Raises Diverged when there were many in a row.
         """
-        for step, grad_norm in self.unsettled:
+        for update, grad_norm in self.unsettled:
             if math.isfinite(grad_norm):
                 self.skipped_in_a_row = 0
                 continue
             self.progress.skipped_steps += 1
             self.skipped_in_a_row += 1
             if self.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
-                raise TrainingError(
-                    f"training diverged: no finite gradient in updates {step - MAX_SKIPPED_IN_A_ROW + 1} to {step}; "
-                    "lower optimizer.lr, or use precision fp32"
-                )
+                self.unsettled.clear()
+                raise Diverged(MAX_SKIPPED_IN_A_ROW, update)
         self.unsettled.clear()
+
+    def use_precision(self, precision: str) -> None:
+        """Go on in fp32 or bf16, with weights and optimizer state as they are: skipped updates changed nothing."""
+        self.precision = self.progress.precision = precision
+        self.gradients.precision = precision
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=False)
+        self.progress.scaler = None
+        self.skipped_in_a_row = 0
+
+    def examine(self, update: Update) -> tuple[list[np.ndarray], Finding | None]:
+        """The batches of an update as the indices of their pairs, and what in it is not finite first; collective.
+
+        The weights must be those that it was made with, as they are after it was skipped.
+        """
+        plan = self._plan(update.epoch)
+        batches = self._batches_at(plan, update.position)
+        share, scale = self._share(batches), self.scaler.get_scale()
+        found = first_not_finite(self.gradients, share, update.step, scale)
+        return batches, next(filter(None, self.world.gather(found)), None)

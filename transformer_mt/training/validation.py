@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 
 from transformer_mt.bundle import Golden
@@ -14,6 +15,7 @@ from transformer_mt.data.batching import BatchLimit, make_batch, plan_epoch
 from transformer_mt.data.prepared import EvaluationCorpus
 from transformer_mt.data.shortlist import Shortlist
 from transformer_mt.data.tokenizer import TokenizerPair
+from transformer_mt.data.vocabulary import BOS_ID
 from transformer_mt.decoding.translator import Translator
 from transformer_mt.evaluation.scores import corpus_bleu
 from transformer_mt.model.transformer import Transformer
@@ -36,10 +38,13 @@ class Validation:
     """How sacreBLEU computed it."""
     samples: Sequence[Sample]
     golden: Sequence[Golden]
+    sees_ahead: bool
+    """Whether the decoder says otherwise of a word when words after it are changed, which it must not know."""
 
     def record(self) -> dict[str, Any]:
         """The part of it that goes into metrics.jsonl."""
-        return {"loss": self.loss, "perplexity": math.exp(min(self.loss, 50.0)), "bleu": self.bleu}
+        perplexity = math.exp(min(self.loss, 50.0))
+        return {"loss": self.loss, "perplexity": perplexity, "bleu": self.bleu, "sees_ahead": self.sees_ahead}
 
     def score(self, metric: str) -> float:
         """What makes it the best one: larger is better."""
@@ -75,10 +80,10 @@ class Validator:
         was_training = model.training
         model.eval()
         try:
-            loss = self._loss(model, precision)
+            loss, ahead = self._loss(model, precision), self._sees_ahead(model)
             if self.config.evaluation.metric == "loss" and not self.config.evaluation.num_samples:
-                return Validation(loss, None, None, (), ())
-            return self._translate(model, loss)
+                return Validation(loss, None, None, (), (), ahead)
+            return self._translate(model, loss, ahead)
         finally:
             model.train(was_training)
 
@@ -91,7 +96,17 @@ class Validator:
             num_tokens += batch.num_target_tokens
         return sum(chain(*self.world.gather(losses))) / sum(self.world.gather(num_tokens))
 
-    def _translate(self, model: Transformer, loss: float) -> Validation:
+    @torch.no_grad()
+    def _sees_ahead(self, model: Transformer) -> bool:
+        """Try it on the longest target: input from its middle on is changed, and what comes out before compared."""
+        batch = make_batch(self.corpus, np.array([int(np.argmax(self.corpus.tgt_lengths))]))
+        middle = batch.tgt_in.shape[1] // 2
+        changed = batch.tgt_in.clone()
+        changed[:, middle:] = BOS_ID  # which is never there
+        before, after = (model.hidden_rows(batch.src, tgt_in)[:middle] for tgt_in in (batch.tgt_in, changed))
+        return not torch.allclose(before, after, rtol=1e-3, atol=1e-3)
+
+    def _translate(self, model: Transformer, loss: float, ahead: bool) -> Validation:
         settings, evaluation = self.config.decoding, self.config.evaluation
         settings = replace(settings, beam_size=evaluation.beam_size or settings.beam_size)
         translator = Translator([model], self.tokenizers, settings, self.max_source_pieces, self.shortlist)
@@ -105,4 +120,4 @@ class Validator:
             Golden(pair.src, hypothesis, settings.beam_size, translator.precision)
             for pair, hypothesis in zip(pairs[:NUM_GOLDEN], hypotheses[:NUM_GOLDEN], strict=True)
         ]
-        return Validation(loss, bleu.score, bleu.signature, samples, golden)
+        return Validation(loss, bleu.score, bleu.signature, samples, golden, ahead)
