@@ -111,7 +111,8 @@ def a_device_with_fp16(monkeypatch: pytest.MonkeyPatch) -> None:
     def resolve(precision: str, device: torch.device) -> str:
         return "fp16" if precision == "fp16" else resolve_precision("fp32", device)
 
-    monkeypatch.setattr("transformer_mt.training.session.resolve_precision", resolve)
+    for module in ("parts", "session"):
+        monkeypatch.setattr(f"transformer_mt.training.{module}.resolve_precision", resolve)
 
 
 def test_fp16_that_gives_no_gradient_any_more_is_left_and_stays_left(
