@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from transformer_mt.bundle import load_bundle
+from transformer_mt.config.schema import Arithmetic
 from transformer_mt.data.batching import pad_rows
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID
+from transformer_mt.decoding.precision import precisions
 from transformer_mt.decoding.search import Sampling, SearchSettings, beam_search
 from transformer_mt.decoding.segments import segments
 from transformer_mt.decoding.step import ModelStep
@@ -154,10 +156,16 @@ def test_lines_stream_through_a_window_at_a_time(translator: Translator, monkeyp
 
 
 @pytest.mark.parametrize("beam_size", [1, 5])
-def test_batch_invariant_translations_do_not_depend_on_the_lines_beside_them(tiny_run: Path, beam_size: int) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_batch_invariant_translations_do_not_depend_on_the_lines_beside_them(
+    tiny_run: Path, precision: Arithmetic, beam_size: int
+) -> None:
     """One result for batches of 1, 7 and 20 lines in three orders, to the last bit of the scores."""
+    if precision not in precisions(torch.device("cpu")):
+        pytest.skip(f"{precision} is not fast here")
     lines = (tiny_run.parent / "test.en").read_text().splitlines()[:20]
-    decoding = replace(load_bundle(tiny_run).config.decoding, beam_size=beam_size, batch_invariant=True)
+    decoding = load_bundle(tiny_run).config.decoding
+    decoding = replace(decoding, beam_size=beam_size, batch_invariant=True, precision=precision)
     translator = Translator.load(tiny_run, settings=decoding, threads=2)
     results = set()
     for size in (1, 7, 20):

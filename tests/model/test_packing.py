@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch.nn.functional import pad
 
 from transformer_mt.config.schema import Arithmetic
 from transformer_mt.decoding.precision import precisions
 from transformer_mt.decoding.step import ModelStep
 from transformer_mt.device import side_by_side
 from transformer_mt.model.linear import Linear, PackedLinear
-from transformer_mt.model.packing import packed
+from transformer_mt.model.packing import is_row_wise, packed
 from transformer_mt.model.transformer import Transformer
 
 MakeModel = Callable[..., Transformer]
@@ -38,6 +39,33 @@ def test_in_few_bits_it_computes_the_same_to_its_precision(
     assert narrow.dtype == torch.float32
     assert (narrow - wide).abs().max() < {"bf16": 0.1, "int8": 0.3}[precision]
     assert (narrow - wide).abs().max() > 0  # it was computed in it indeed
+
+
+@pytest.mark.skipif("int8" not in precisions(torch.device("cpu")), reason="int8 is not fast here")
+@pytest.mark.parametrize("activation", ["relu", "gelu", "swiglu"])
+@pytest.mark.parametrize(
+    ("positions", "norm", "norm_order"), [("sinusoidal", "layer", "post"), ("rotary", "rms", "pre")]
+)
+def test_in_int8_no_bit_depends_on_the_other_sentences(
+    make_model: MakeModel, activation: str, choices: tuple[str, str, str]
+) -> None:
+    settings = dict(zip(("positions", "norm", "norm_order"), choices, strict=True), activation=activation)
+    model = packed(make_model(d_model=32, num_heads=2, d_ff=64, **settings).eval(), "int8")
+    assert is_row_wise(model)
+    alone = pad(SRC[:1], (0, 40))
+    batch = torch.cat([alone, torch.randint(4, 10, (36, 46))])
+    with torch.inference_mode():
+        few, many = ModelStep(model, SRC[:1]), ModelStep(model, batch)
+        few.step(torch.tensor([[2, 5]])), many.step(torch.tensor([[2, 5]]).expand(37, 2))
+        assert torch.equal(few.log_probs(slice(None)), many.log_probs(slice(None))[:1])
+
+
+def test_what_is_not_computed_row_by_row_in_c_is_not_said_to_be(make_model: MakeModel) -> None:
+    model = make_model(d_model=32, num_heads=2, d_ff=64)
+    assert not is_row_wise(model) and not is_row_wise(packed(model, "bf16"))
+    for choices in ({"attention_window": 3}, {"num_heads": 4}, {"activation": "gelu", "d_ff": 48}):
+        other = make_model(**{"d_model": 32, "num_heads": 2, "d_ff": 64, **choices})
+        assert "int8" not in precisions(torch.device("cpu")) or not is_row_wise(packed(other, "int8"))
 
 
 def test_packing_shares_the_vectors_and_changes_nothing_of_the_model(make_model: MakeModel) -> None:

@@ -87,6 +87,27 @@ def test_attention_takes_any_bias_and_no_tensors_that_do_not_go_together() -> No
 
 
 @pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("width", [16, 48, 64])
+def test_attention_within_sentences_that_follow_each_other(dtype: torch.dtype, width: int) -> None:
+    torch.manual_seed(width)
+    lengths = torch.tensor([3, 0, 17, 1, 40])
+    qkv = torch.randn(64, 3, 2, width).to(dtype)
+    with torch.inference_mode():
+        found = kernels.attend_within(qkv, lengths)
+        assert torch.equal(found, kernels.attend_within(qkv.mT.contiguous().mT, lengths))
+        alone = [kernels.attend_within(one, torch.tensor([len(one)])) for one in qkv[:61].split(lengths.tolist())[2:]]
+    assert torch.equal(found[3:61], torch.cat(alone))
+    assert found.dtype == dtype and torch.equal(found[61:], torch.zeros(3, 2 * width, dtype=dtype))
+    for one, rows in zip(qkv[:61].split(lengths.tolist()), found[:61].split(lengths.tolist()), strict=True):
+        q, k, v = one.double().permute(1, 2, 0, 3)[:, None]
+        exact = F.scaled_dot_product_attention(q, k, v)[0].transpose(0, 1).flatten(1)
+        torch.testing.assert_close(rows.double(), exact, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
+    for wrong in ([65], [-1, 3]):
+        with pytest.raises(ValueError, match="no room"):
+            kernels.attend_within(qkv, torch.tensor(wrong))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("size", [1, 3, 64, 10_007])
 def test_log_softmax(dtype: torch.dtype, size: int) -> None:
     torch.manual_seed(size)

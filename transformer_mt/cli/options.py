@@ -49,7 +49,7 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-invariant",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="let no bit of a translation depend on the lines beside it; slower",
+        help="let no bit of a translation depend on the lines beside it; slower unless in int8",
     )
     group.add_argument("--precision", choices=["auto", "fp32", "bf16", "int8"], help="arithmetic of the search")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")

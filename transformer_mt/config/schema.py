@@ -251,7 +251,8 @@ class DecodingConfig:
     batch_tokens: int = 4096
     """Source tokens, padding included, that are translated together at most; on the CPU also 640 hypotheses at most."""
     batch_invariant: bool = False
-    """Translate each sentence by itself, so that not a bit depends on those beside it; several times slower."""
+    """Let no bit of a translation depend on the sentences beside it. In int8 that costs nothing; else each sentence is
+    translated by itself, which is several times slower."""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     """Arithmetic of the search; auto is the fastest the device has: int8 on a CPU with AMX or AVX512-VNNI (and a C
     compiler), else bf16 where it is native, else fp32."""

@@ -19,6 +19,7 @@ from transformer_mt.decoding.search import Hypothesis, Sampling, SearchSettings,
 from transformer_mt.decoding.step import EnsembleStep, ModelStep
 from transformer_mt.decoding.terms import Term, TermRules
 from transformer_mt.device import side_by_side
+from transformer_mt.model.packing import is_row_wise
 from transformer_mt.model.transformer import Transformer
 
 MOST_HYPOTHESES = 640
@@ -68,6 +69,8 @@ class Searcher:
         self.narrowing = narrowing
         self.device = next(models[0].parameters()).device
         limits = [model.longest_sequence for model in models]
+        searches_alone = narrowing is not None or not all(map(is_row_wise, models))
+        self._searches_alone = settings.batch_invariant and searches_alone
         self.longest_sequence = min((limit for limit in limits if limit is not None), default=None)
 
     def search(
@@ -109,7 +112,7 @@ class Searcher:
                 lambda batch: self._search_batch(batch, n_best, sampling, no_repeat_ngram),
                 rows,
                 [len(row.ids) for row in rows],
-                num_hypotheses,
+                1 if self._searches_alone else self._most_sentences(num_hypotheses),
             )
             for index, hypotheses in zip(chosen, results, strict=True):
                 found[index] = hypotheses
@@ -121,7 +124,7 @@ class Searcher:
         def score(batch: Sequence[Pair]) -> list[list[float]]:
             return token_log_probs(self.models, *self._padded(batch))
 
-        return self._in_batches(score, pairs, _lengths(pairs), 1)
+        return self._in_batches(score, pairs, _lengths(pairs), self._most_pairs())
 
     def attention(self, pairs: Sequence[Pair]) -> list[Tensor]:
         """How much each token of a translation attends to each of its source when it is said: float32 (T, S)."""
@@ -131,7 +134,14 @@ class Searcher:
             weights = torch.stack([cross_attention(model, src, tgt) for model in self.models]).mean(dim=0).cpu()
             return [w[: len(ids), : len(one.ids)] for w, (one, ids) in zip(weights, batch, strict=True)]
 
-        return self._in_batches(attend, pairs, _lengths(pairs), 1)
+        return self._in_batches(attend, pairs, _lengths(pairs), self._most_pairs())
+
+    def _most_sentences(self, num_hypotheses: int) -> int | None:
+        """Most of them in a batch, when each has so many hypotheses; None where there is no limit."""
+        return max(1, MOST_HYPOTHESES // num_hypotheses) if self.device.type == "cpu" else None
+
+    def _most_pairs(self) -> int | None:
+        return 1 if self.settings.batch_invariant else self._most_sentences(1)
 
     def _padded(self, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
         """Sources (B, S) and translations (B, T), the latter from bos to eos."""
@@ -144,13 +154,10 @@ class Searcher:
         compute: Callable[[list[Row]], list[Result]],
         rows: Sequence[Row],
         lengths: Sequence[int],
-        num_hypotheses: int,
+        most_rows: int | None,
     ) -> list[Result]:
-        """What `compute` gives for each row, `num_hypotheses` of them to a row, in batches of like length."""
-        most_sentences = max(1, MOST_HYPOTHESES // num_hypotheses) if self.device.type == "cpu" else len(rows)
-        if self.settings.batch_invariant:
-            most_sentences = 1
-        batches = list(_length_batches(lengths, self.settings.batch_tokens, most_sentences))
+        """What `compute` gives for each row, in batches of like length and of `most_rows` at most."""
+        batches = list(_length_batches(lengths, self.settings.batch_tokens, most_rows or len(rows)))
 
         @torch.inference_mode()
         def of_batch(batch: list[int]) -> list[Result]:

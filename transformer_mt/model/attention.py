@@ -135,11 +135,22 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, rows: Rows, mask: Tensor | None, rotation: Rotation | None) -> Tensor:
         """Attend within the sentences of x (N, D) where mask, broadcast to (B, H, T, T), is True; None is causal."""
-        q, k, v = rows.split(self.qkv_proj(x), 3, self.num_heads).unbind()  # each (B, H, T, E)
+        qkv = self.qkv_proj(x)
+        if mask is rows.mask and kernels.can_attend(qkv, qkv.shape[-1] // (3 * self.num_heads)):
+            return self.out_proj(self._attend_within(qkv, rows, rotation))  # type: ignore[no-any-return]
+        q, k, v = rows.split(qkv, 3, self.num_heads).unbind()  # each (B, H, T, E)
         if rotation is not None:
             q, k = rotate(q, rotation), rotate(k, rotation)
         context = attend(q, k, v, mask, mask is None, self.dropout if self.training else 0.0)
         return self.out_proj(rows.join(context))  # type: ignore[no-any-return]
+
+    def _attend_within(self, qkv: Tensor, rows: Rows, rotation: Rotation | None) -> Tensor:
+        """What comes of projections (N, 3 * D) when all tokens of a sentence see each other, without any padding."""
+        parts = qkv.unflatten(-1, (3, self.num_heads, -1))
+        if rotation is not None:
+            turns = (turn[rows.positions, None, None] for turn in rotation)  # (N, 1, 1, E / 2)
+            parts = torch.cat([rotate(parts[:, :2], Rotation(*turns)), parts[:, 2:]], dim=1)
+        return kernels.attend_within(parts, rows.lengths)
 
     def step(self, x: Tensor, past: Past) -> Tensor:
         """Attend from the newest position x (B, K, D) of K hypotheses of each sentence to what came before it."""

@@ -10,6 +10,9 @@ from transformer_mt.model.linear import Int8Linear, Linear, PackedLinear, Packed
 from transformer_mt.model.transformer import Embedding, Transformer
 from transformer_mt.native import kernels
 
+_BLOCK = 64
+"""Numbers in bf16 that PyTorch computes together, one by one (and a bit differently) at the end."""
+
 
 def packed(model: Transformer, precision: Arithmetic) -> Transformer:
     """`model` itself for fp32, else a copy that shares its weights, save those of linear maps.
@@ -31,6 +34,19 @@ def packed(model: Transformer, precision: Arithmetic) -> Transformer:
             elif isinstance(child, nn.LayerNorm) and child.weight.is_cuda:  # whose kernel wants one type
                 setattr(module, name, copy.deepcopy(child).to(dtype))
     return ready
+
+
+def is_row_wise(model: Transformer) -> bool:
+    """Whether `encode` and `step` compute each sentence and hypothesis without regard to the others, to the last bit.
+
+    So does int8 with the compiled loops. PyTorch's products and attention sum in an order that depends on the shape of
+    the batch; so would what it computes one by one at the end of a tensor, had that no whole blocks.
+    """
+    config = model.config
+    has_blocks = config.activation == "relu" or config.d_ff % _BLOCK == 0
+    attends_in_c = config.attention_window is None and config.d_model // config.num_heads % kernels.LANES == 0
+    maps = [module for module in model.modules() if isinstance(module, (nn.Linear, PackedLinear, Int8Linear))]
+    return has_blocks and attends_in_c and all(isinstance(module, Int8Linear) for module in maps)
 
 
 def _packed_map(linear: Linear, precision: Arithmetic, is_output: bool) -> nn.Module:

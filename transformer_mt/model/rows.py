@@ -3,6 +3,7 @@
 Axes: B sentences, T their padded length, N rows, D d_model, P parts (queries, keys, values), H heads, E = D / H.
 """
 
+import functools
 from typing import Any
 
 import torch
@@ -48,6 +49,11 @@ class Rows:
         self.positions = self.slots % self.length
         self.mask = moved(real, self.device)[:, None, None, :]
         self._moves: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+    @functools.cached_property
+    def lengths(self) -> Tensor:
+        """How many tokens each sentence (B,) has, where the caller's mask lies."""
+        return self._real.sum(dim=1)
 
     def take(self, ids: Tensor, pad_id: int) -> Tensor:
         """The rows' ids (N,) of padded ids (B, T); spare rows hold pad_id."""

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from transformer_mt.native.build import library
 
-_LANES = 16
+LANES = 16
+"""Numbers that are computed together: widths are multiples of it."""
 _DEPTH, _WIDTH = 64, 32
 """int8 weights are filled up to multiples of them, in inputs and outputs."""
 _TYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
@@ -26,7 +27,7 @@ def are_usable(x: Tensor) -> bool:
 
 def can_attend(x: Tensor, width: int) -> bool:
     """Whether `attend` can take what is made of x for heads of `width`."""
-    return width % _LANES == 0 and are_usable(x)
+    return width % LANES == 0 and are_usable(x)
 
 
 def attend(q: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
@@ -53,6 +54,27 @@ def attend(q: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tens
         q.data_ptr(), row, keys.data_ptr(), values.data_ptr(), *keys.stride()[:3], *of_bias,
         batch, num_hypotheses, num_heads, width, length, out.data_ptr(),
     )  # fmt: skip
+    if not done:
+        raise MemoryError("attention: no memory")
+    return out
+
+
+def attend_within(qkv: Tensor, lengths: Tensor) -> Tensor:
+    """Attention of each token to those of its own sentence: from queries, keys and values (N, 3, H, E) to (N, H * E).
+
+    `lengths` (B,) are int64, of sentences whose tokens follow each other; rows after them become 0. Raises ValueError
+    when there are more tokens than rows.
+    """
+    num_rows, _, num_heads, width = qkv.shape
+    num_tokens = int(lengths.sum())
+    if num_tokens > num_rows or int(lengths.min()) < 0:
+        raise ValueError(f"{num_rows} rows have no room for sentences of {num_tokens} tokens")
+    qkv, lengths = qkv.contiguous(), lengths.contiguous()
+    out = qkv.new_empty(num_rows, num_heads * width)
+    out[num_tokens:] = 0.0
+    done = _function("attend_within", qkv.dtype, "pp iii p")(
+        qkv.data_ptr(), lengths.data_ptr(), len(lengths), num_heads, width, out.data_ptr()
+    )
     if not done:
         raise MemoryError("attention: no memory")
     return out
@@ -100,7 +122,7 @@ def int8_unit() -> int:
 
 def can_pack(num_inputs: int) -> bool:
     """Whether maps of so many inputs can be computed in int8."""
-    return num_inputs % _LANES == 0 and int8_unit() > 0
+    return num_inputs % LANES == 0 and int8_unit() > 0
 
 
 def int8_weights(weight: Tensor, bias: Tensor | None) -> Int8Weights:

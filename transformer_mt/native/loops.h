@@ -67,6 +67,19 @@ int OF(attend)(const REAL *q, int64_t row, const REAL *keys, const REAL *values,
     return has_memory;
 }
 
+/* Attention of each token of B sentences to those of its own sentence. qkv (N, 3, H, E) has queries, keys and values of
+ * the tokens, one sentence of `lengths` tokens after the other; out is (N, H, E). Returns 0 when there was no memory. */
+int OF(attend_within)(const REAL *qkv, const int64_t *lengths, int64_t B, int64_t H, int64_t E, REAL *out) {
+    const int64_t part = H * E, row = 3 * part;
+    int has_memory = 1;
+    for (int64_t b = 0; has_memory && b < B; b++) {
+        const int64_t T = lengths[b];
+        has_memory = T == 0 || OF(attend)(qkv, row, qkv + part, qkv + 2 * part, 0, E, row, NULL, 0, 0, 1, T, H, E, T, out);
+        qkv += T * row, out += T * part;
+    }
+    return has_memory;
+}
+
 /* Log-softmax of each of R rows of V logits. */
 void OF(log_softmax)(const REAL *logits, int64_t R, int64_t V, float *out) {
     for (int64_t r = 0; r < R; r++, logits += V, out += V) {
