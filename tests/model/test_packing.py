@@ -43,9 +43,7 @@ def test_in_few_bits_it_computes_the_same_to_its_precision(
 
 @pytest.mark.skipif("int8" not in precisions(torch.device("cpu")), reason="int8 is not fast here")
 @pytest.mark.parametrize("activation", ["relu", "gelu", "swiglu"])
-@pytest.mark.parametrize(
-    ("positions", "norm", "norm_order"), [("sinusoidal", "layer", "post"), ("rotary", "rms", "pre")]
-)
+@pytest.mark.parametrize("choices", [("sinusoidal", "layer", "post"), ("rotary", "rms", "pre")])
 def test_in_int8_no_bit_depends_on_the_other_sentences(
     make_model: MakeModel, activation: str, choices: tuple[str, str, str]
 ) -> None:
