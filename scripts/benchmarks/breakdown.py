@@ -22,6 +22,7 @@ TRAINING: Kinds = (
 )
 """The first kind that an operation's name matches is its kind; the rest is `other operations`."""
 DECODING: Kinds = (
+    ("compiled loops: linear maps", r"^loops: linear"),
     ("compiled loops: attention", r"^loops: attend"),
     ("compiled loops: log-softmax and the best", r"^loops:"),
     ("matrix products", r"aten::(add|bad)?d?(mm|bmm|baddbmm|addmm|linear|mv)$|mkldnn|onednn"),

@@ -195,7 +195,7 @@ def show_profile(args: argparse.Namespace) -> None:
     bundle = load_bundle(args.bundle)
     translate, _ = ours(args, bundle, args.precision, 2048)
     torch.set_num_threads(1)
-    for name in ("attend", "log_softmax", "best_continuations"):
+    for name in ("attend", "attend_within", "linear_int8", "log_softmax", "best_continuations"):
         setattr(kernels, name, named(f"loops: {name}", getattr(kernels, name)))
     rows = Counter[str]()
     step = ModelStep.step

@@ -249,7 +249,7 @@ class DecodingConfig:
     """Look only at target pieces that pieces of the source became in training: faster with large vocabularies, and
     some translations differ (not where something is drawn or constraints are given)."""
     batch_tokens: int = 4096
-    """Source tokens, padding included, that are translated together at most; on the CPU also 640 hypotheses at most."""
+    """Source tokens, padding included, that are translated together at most; on the CPU also 320 hypotheses at most."""
     batch_invariant: bool = False
     """Let no bit of a translation depend on the sentences beside it. In int8 that costs nothing; else each sentence is
     translated by itself, which is several times slower."""

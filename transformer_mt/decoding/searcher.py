@@ -22,7 +22,7 @@ from transformer_mt.device import side_by_side
 from transformer_mt.model.packing import is_row_wise
 from transformer_mt.model.transformer import Transformer
 
-MOST_HYPOTHESES = 640
+MOST_HYPOTHESES = 320
 """Of all sentences of a batch on the CPU: more are not faster, and each remembers its past."""
 _MOST_BEAMS = 12
 """For segments with terms. A single beam, shared out, finds places for them that nobody would choose."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from transformer_mt.native import kernels
+from transformer_mt.native.decoder import Entries
 
 _FIRST_ROOM = 16
 _ROUND, _WORTH_LEAVING = 8, 0.7
@@ -55,17 +56,27 @@ class DecoderCache:
         """Store k, v (B, K, H, E) of `position`, positions and layers coming in order; returns what the layer sees."""
         num_hypotheses = k.shape[1]
         if layer == 0:
-            self.num_written += num_hypotheses
-        start, end = self.num_written - num_hypotheses, self.num_written
-        buffer, bias = self._with_room_for(end, k)
-        if layer == 0:
-            own = torch.eye(num_hypotheses, dtype=torch.bool, device=k.device)
-            bias[..., start:end] = hiding_bias(own, bias.dtype)
+            self.begin(k)
+        assert self.buffer is not None and self.bias is not None
+        buffer, bias, end = self.buffer, self.bias, self.num_written
+        start = end - num_hypotheses
         buffer[0, layer, ..., start:end, :] = k.transpose(1, 2)
         buffer[1, layer, ..., start:end, :] = v.transpose(1, 2)
         first = 0 if self.window is None else max(0, position - self.window) * num_hypotheses
         keys, values = buffer[:, layer, ..., first:end, :]
         return Keys(keys, values, None if num_hypotheses == 1 else bias[..., first:end])
+
+    def begin(self, like: Tensor) -> Entries:
+        """Room for a new position of keys (B, K, H, E) like these; each hypothesis sees the entry that it writes."""
+        num_hypotheses = like.shape[1]
+        start, end = self.num_written, self.num_written + num_hypotheses
+        buffer, bias = self._with_room_for(end, like)
+        self.num_written = end
+        if num_hypotheses == 1:
+            return Entries(buffer, None, end)
+        own = torch.eye(num_hypotheses, dtype=torch.bool, device=like.device)
+        bias[..., start:end] = hiding_bias(own, bias.dtype)
+        return Entries(buffer, bias, end)
 
     def reorder(self, parents: Tensor) -> None:
         """Let hypothesis k of sentence b go on from parents[b, k] (B, K)."""

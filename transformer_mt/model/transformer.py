@@ -20,6 +20,8 @@ from transformer_mt.model.layers import DecoderLayer, EncoderLayer, build_norm
 from transformer_mt.model.linear import Linear, autocast_dtype
 from transformer_mt.model.positions import LearnedPositions, NoPositions, Rotation, SinusoidalPositions, rotation
 from transformer_mt.model.rows import Rows
+from transformer_mt.native import kernels
+from transformer_mt.native.decoder import CompiledDecoder
 
 _SHORTEST_MEMORY = 16
 """Shorter sources are filled up for decoding: PyTorch's softmax of fewer numbers takes four times as long on CPUs."""
@@ -74,6 +76,8 @@ class Transformer(nn.Module):
         self.output_proj = Linear(config.d_model, tgt_vocab_size, bias=False)
         if config.tied_embeddings != "none":
             self.output_proj.weight = target.weight
+        self.compiled: CompiledDecoder | None = None
+        """Takes the place of the decoder's layers in `step`, for a model that is packed in int8."""
         initialise(self, config)
 
     def forward(self, src: Tensor, tgt_in: Tensor) -> Tensor:
@@ -161,7 +165,7 @@ class Transformer(nn.Module):
         """What each decoder layer's cross-attention sees of memory (B, S, D) where src_mask (B, 1, 1, S) is True."""
         missing = max(0, _SHORTEST_MEMORY - memory.shape[1])
         memory, src_mask = F.pad(memory, (0, 0, 0, missing)), F.pad(src_mask, (0, missing))
-        dtype = attention_dtype(memory, self.config.d_model // self.config.num_heads)
+        dtype = attention_dtype(memory, self.head_width)
         bias = None if src_mask.all() else hiding_bias(src_mask, dtype)
         return [layer.cross_attention.memory_keys(memory, bias) for layer in self._decoder_layers()]
 
@@ -177,9 +181,19 @@ class Transformer(nn.Module):
         """
         x = self.tgt_embedding(tokens, torch.tensor(position, device=tokens.device), position + 1)  # (B, K, D)
         turn = self._rotation(position, position + 1, tokens.device)
+        if self.compiled is not None and kernels.can_attend(x, self.head_width):
+            entries = cache.begin(x.unflatten(-1, (self.config.num_heads, -1)))
+            pairs = [(keys.keys, keys.values) for keys in memory_keys]
+            x = self.compiled.step(x, entries, pairs, memory_keys[0].bias, turn)
+            return self.decoder.norm(x)  # type: ignore[no-any-return]
         for index, (layer, keys) in enumerate(zip(self._decoder_layers(), memory_keys, strict=True)):
             x = layer.step(x, Past(cache, index, position, turn), keys)
         return self.decoder.norm(x)  # type: ignore[no-any-return]
+
+    @property
+    def head_width(self) -> int:
+        """E."""
+        return self.config.d_model // self.config.num_heads
 
     @property
     def longest_sequence(self) -> int | None:
@@ -196,7 +210,7 @@ class Transformer(nn.Module):
     def _rotation(self, start: int, end: int, device: torch.device) -> Rotation | None:
         if self.config.positions != "rotary":
             return None
-        return rotation(torch.arange(start, end, device=device), self.config.d_model // self.config.num_heads)
+        return rotation(torch.arange(start, end, device=device), self.head_width)
 
 
 def initialise(model: Transformer, config: ModelConfig) -> None:

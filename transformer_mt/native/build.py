@@ -18,7 +18,7 @@ from transformer_mt.errors import TransformerMTError
 from transformer_mt.files import atomic_file
 
 _HERE = Path(__file__).parent
-_SOURCES = ("kernels.c", "loops.h", "int8.h")
+_SOURCES = ("kernels.c", "loops.h", "int8.h", "decoder.h")
 _FLAGS = ("-O3", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-std=gnu11")
 _SWITCH = "TRANSFORMER_MT_NATIVE"
 _PROBLEMS = (OSError, RuntimeError, TransformerMTError, subprocess.SubprocessError)

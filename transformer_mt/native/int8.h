@@ -120,7 +120,7 @@ static void multiply_amx(const uint8_t *x, const int8_t *w, int64_t depth, int64
 
 /* sums (32, WIDTH) of `rows` rows of x, in blocks, times one panel of w. */
 static void multiply_vnni(const uint8_t *x, const int8_t *w, int64_t depth, int64_t rows, int32_t *sums) {
-    enum { TOGETHER = 4 }; /* rows whose sums stay in registers; those past the last are computed for nothing */
+    enum { TOGETHER = 8 }; /* rows whose sums stay in registers; those past the last are computed for nothing */
     for (int64_t m = 0; m < rows; m += TOGETHER, sums += TOGETHER * WIDTH) {
         const uint8_t *row = x + m / ROWS * ROWS * depth + m % ROWS * DEPTH;
         __m512i left[TOGETHER], right[TOGETHER];

@@ -84,6 +84,17 @@ static inline float exp_nonpositive(float x) {
 /* For the lanes of a head; written out where C is known, so that they stay in registers. */
 #define EACH(c, C) _Pragma("GCC unroll 8") for (int64_t c = 0; c < (C); c++)
 
+/* How far apart keys lie, in numbers. */
+typedef struct { int64_t sentence, head, key; } strides;
+
+/* Lists of keys, of which there are `size`: that of a hypothesis lies by these steps after the first. */
+typedef struct { int32_t *keys; int64_t *counts, size, by_sentence, by_hypothesis; } visible;
+
+static void forget(visible *seen) {
+    free(seen->keys);
+    free(seen->counts);
+}
+
 #define REAL float
 #define OF(name) name##_float32
 #include "loops.h"
@@ -132,6 +143,7 @@ void best_continuations(const float *scores, const float *log_probs, int64_t B, 
 /* What int8 products run on: 0 nothing that is fast, 1 AVX512-VNNI, 2 AMX, which Linux must allow a process first. */
 #ifdef __AVX512VNNI__
 #include "int8.h"
+#include "decoder.h"
 
 int int8_unit(void) {
 #ifdef __AMX_INT8__

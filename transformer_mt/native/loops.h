@@ -27,43 +27,68 @@ static inline __attribute__((always_inline)) void OF(attend_once)(const int64_t 
     EACH(c, C) OF(store)(out + c * LANES, context[c] / total);
 }
 
-/* softmax(q k^T / sqrt(E)) v, giving out (B, K, H, E), for the queries of B x K hypotheses, each `row` after the last.
- * Keys and values have the strides `by_sentence`, `by_head` and `by_key`. A key counts where the bias, which may be
- * missing, is 0. E is a multiple of LANES. Returns 0 when there was no memory for it. */
-int OF(attend)(const REAL *q, int64_t row, const REAL *keys, const REAL *values, int64_t by_sentence, int64_t by_head,
-               int64_t by_key, const REAL *bias, int64_t bias_by_sentence, int64_t bias_by_hypothesis, int64_t B,
-               int64_t K, int64_t H, int64_t E, int64_t S, REAL *out) {
-    float *weights = malloc((size_t)S * sizeof *weights);
-    int32_t *visible = malloc((size_t)(K * S) * sizeof *visible);
-    int64_t *counts = malloc((size_t)K * sizeof *counts);
-    int has_memory = weights && visible && counts;
-    for (int64_t b = 0; has_memory && b < B; b++) {
-        for (int64_t k = 0; k < K; k++) {
+/* Let `seen` hold the keys, of S, whose bias is 0 for each of K hypotheses of B sentences; all, where there is no bias.
+ * Returns 0 when there was no memory for it; `forget` frees it. */
+static int OF(look)(visible *seen, const REAL *bias, int64_t bias_by_sentence, int64_t bias_by_hypothesis, int64_t B,
+                    int64_t K, int64_t S) {
+    seen->by_hypothesis = bias && bias_by_hypothesis && K > 1;
+    seen->by_sentence = bias ? (seen->by_hypothesis ? K : 1) : 0;
+    const int64_t sentences = seen->by_sentence ? B : 1, hypotheses = seen->by_hypothesis ? K : 1;
+    seen->size = S;
+    seen->keys = malloc((size_t)(sentences * hypotheses * S + 1) * sizeof *seen->keys);
+    seen->counts = malloc((size_t)(sentences * hypotheses + 1) * sizeof *seen->counts);
+    if (!seen->keys || !seen->counts) return 0;
+    for (int64_t b = 0; b < sentences; b++) {
+        for (int64_t k = 0; k < hypotheses; k++) {
             const REAL *hiding = bias ? bias + b * bias_by_sentence + k * bias_by_hypothesis : NULL;
-            counts[k] = 0;
+            int32_t *keys = seen->keys + (b * hypotheses + k) * S;
+            int64_t count = 0;
             for (int64_t s = 0; s < S; s++) {
-                visible[k * S + counts[k]] = (int32_t)s;
-                counts[k] += !hiding || OF(from)(hiding[s]) == 0.0f;
+                keys[count] = (int32_t)s;
+                count += !hiding || OF(from)(hiding[s]) == 0.0f;
             }
+            seen->counts[b * hypotheses + k] = count;
         }
+    }
+    return 1;
+}
+
+/* softmax(q k^T / sqrt(E)) v, giving out (B, K, H, E), for the queries of B x K hypotheses, each `row` after the last,
+ * and the keys that are seen. Keys and values have the strides of `at`. E is a multiple of LANES. Returns 0 when there
+ * was no memory for it. */
+static int OF(attend_to)(const REAL *q, int64_t row, const REAL *keys, const REAL *values, strides at,
+                         const visible *seen, int64_t B, int64_t K, int64_t H, int64_t E, REAL *out) {
+    float *weights = malloc((size_t)(seen->size + 1) * sizeof *weights);
+    for (int64_t b = 0; weights && b < B; b++) {
         for (int64_t h = 0; h < H; h++) {
-            const REAL *k_of = keys + b * by_sentence + h * by_head, *v_of = values + b * by_sentence + h * by_head;
+            const REAL *k_of = keys + b * at.sentence + h * at.head, *v_of = values + b * at.sentence + h * at.head;
             for (int64_t k = 0; k < K; k++) {
                 const REAL *query = q + (b * K + k) * row + h * E;
                 REAL *context = out + ((b * K + k) * H + h) * E;
-                const int32_t *own = visible + k * S;
+                const int64_t list = b * seen->by_sentence + k * seen->by_hypothesis, count = seen->counts[list];
+                const int32_t *own = seen->keys + list * seen->size;
                 switch (E / LANES) {
-                    case 1: OF(attend_once)(1, query, k_of, v_of, by_key, own, counts[k], weights, context); break;
-                    case 2: OF(attend_once)(2, query, k_of, v_of, by_key, own, counts[k], weights, context); break;
-                    case 4: OF(attend_once)(4, query, k_of, v_of, by_key, own, counts[k], weights, context); break;
-                    default: OF(attend_once)(E / LANES, query, k_of, v_of, by_key, own, counts[k], weights, context);
+                    case 1: OF(attend_once)(1, query, k_of, v_of, at.key, own, count, weights, context); break;
+                    case 2: OF(attend_once)(2, query, k_of, v_of, at.key, own, count, weights, context); break;
+                    case 4: OF(attend_once)(4, query, k_of, v_of, at.key, own, count, weights, context); break;
+                    default: OF(attend_once)(E / LANES, query, k_of, v_of, at.key, own, count, weights, context);
                 }
             }
         }
     }
     free(weights);
-    free(visible);
-    free(counts);
+    return weights != NULL;
+}
+
+/* `attend_to` the keys whose bias is 0. */
+int OF(attend)(const REAL *q, int64_t row, const REAL *keys, const REAL *values, int64_t by_sentence, int64_t by_head,
+               int64_t by_key, const REAL *bias, int64_t bias_by_sentence, int64_t bias_by_hypothesis, int64_t B,
+               int64_t K, int64_t H, int64_t E, int64_t S, REAL *out) {
+    const strides at = {by_sentence, by_head, by_key};
+    visible seen;
+    int has_memory = OF(look)(&seen, bias, bias_by_sentence, bias_by_hypothesis, B, K, S);
+    has_memory = has_memory && OF(attend_to)(q, row, keys, values, at, &seen, B, K, H, E, out);
+    forget(&seen);
     return has_memory;
 }
 
