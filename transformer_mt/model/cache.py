@@ -12,7 +12,8 @@ from torch import Tensor
 from transformer_mt.native import kernels
 from transformer_mt.native.decoder import Entries
 
-_FIRST_ROOM = 16
+_FIRST_ROOM = 32
+"""Positions. What is not written to takes no memory yet."""
 _ROUND, _WORTH_LEAVING = 8, 0.7
 """Dead branches are looked for when so many positions are new, and left out where so small a share is alive."""
 
