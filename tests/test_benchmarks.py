@@ -107,6 +107,13 @@ def test_decoding_beside_ctranslate2_gives_the_same_lines_and_counts_them(tiny_r
     )
 
 
+def test_a_long_file_is_translated_beside_lines_in_memory(tiny_run: Path) -> None:
+    words = ("long-file", "--bundle", tiny_run, "--src", tiny_run.parent / "val.en", "--lines", 3000, "--threads", 1)
+    row = json.loads(measured(*words, "--json")[-1])
+    assert row["lines"] == 3000 and row["in_order"] and row["exit_code"] == 0 and row["rss_mb_at_most"] > 100
+    assert row["rate_ratio"] == pytest.approx(row["lines_s"] / (sum(row["in_memory_lines_s"]) / 2), rel=0.02)
+
+
 def test_what_protection_keeps_is_counted(tiny_run: Path) -> None:
     folder = tiny_run.parent
     words = ("protect", "--bundle", tiny_run, "--src", folder / "val.en", "--ref", folder / "val.fr")

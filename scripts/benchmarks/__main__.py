@@ -13,6 +13,7 @@ import curves  # noqa: E402  (torch comes with these)
 import data  # noqa: E402
 import decode  # noqa: E402
 import invariance  # noqa: E402
+import long_file  # noqa: E402
 import protect  # noqa: E402
 import save  # noqa: E402
 import soak  # noqa: E402
@@ -31,6 +32,7 @@ examples:
   scripts/benchmark stops --runs 100 --stops 12                                  is going on exact?
   scripts/benchmark save --megabytes 100                                         what a checkpoint costs
   scripts/benchmark invariance --bundle RUN --src TEXT                           does a line depend on others?
+  scripts/benchmark long-file --bundle RUN --src TEXT --lines 1000000            constant memory, full speed?
   scripts/benchmark soak --bundle RUN --src TEXT --minutes 120                   memory and open files over time
   scripts/benchmark protect --bundle RUN --src TEXT --ref TEXT                   what translate --protect keeps
   scripts/benchmark data doctor --pairs 1000000 --json
@@ -56,6 +58,7 @@ def main() -> None:
     stops.add_parser(measurements)
     save.add_parser(measurements)
     invariance.add_parser(measurements)
+    long_file.add_parser(measurements)
     args = parser.parse_args()
     args.run(args)
 
