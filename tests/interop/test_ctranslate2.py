@@ -1,28 +1,39 @@
 """What CTranslate2 computes from an export is what our own model computes: tokens and probabilities."""
 
+import hashlib
 import itertools
-import math
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from transformer_mt.bundle import Bundle, build_model
-from transformer_mt.config.schema import Config, DataConfig, ModelConfig, TokenizerConfig
-from transformer_mt.data.pairs import Pair
-from transformer_mt.data.tokenizer import TokenizerPair, train_tokenizers
+from tests.interop.drawn import LINES, drawn_bundle, train_on_pairs
+from tests.tiny import WORDS
+from transformer_mt.bundle import Bundle, load_bundle
 from transformer_mt.data.batching import pad_rows
+from transformer_mt.data.tokenizer import Tokenizer, TokenizerPair
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID
 from transformer_mt.decoding.scoring import token_log_probs
 from transformer_mt.decoding.search import SearchSettings, beam_search
 from transformer_mt.decoding.step import ModelStep
+from transformer_mt.decoding.translator import Translator
+from transformer_mt.device import set_threads
+from transformer_mt.errors import TransformerMTError
+from transformer_mt.files import verify_manifest
+from transformer_mt.interop.ctranslate2 import export_ctranslate2
+from transformer_mt.model.transformer import Transformer
 
-ctranslate2 = pytest.importorskip("ctranslate2", reason="CTranslate2 is installed on Linux only")
+ctranslate2: Any = pytest.importorskip("ctranslate2", reason="CTranslate2 is installed on Linux only")
 
-from transformer_mt.interop.ctranslate2 import export_ctranslate2  # noqa: E402
-
-MATRIX = list(
+ARCHITECTURES = list(
     itertools.product(
         ("pre", "post"),
         ("layer", "rms"),
@@ -31,48 +42,185 @@ MATRIX = list(
         ("all", "decoder", "none"),
     )
 )
+TOLERANCE = 1e-4
+
+
+class Sides:
+    """A bundle and what CTranslate2 makes of its export, on the same lines."""
+
+    def __init__(self, bundle: Bundle, directory: Path, lines: Sequence[str], quantization: str = "float32") -> None:
+        export_ctranslate2(bundle, directory, quantization)
+        self.bundle = bundle
+        self.engine = ctranslate2.Translator(str(directory), intra_threads=1)
+        self.ids = bundle.tokenizers.src.encode(lines)
+        self.pieces = [bundle.tokenizers.src.pieces(row) for row in self.ids]
+
+    def greedy(self, most: int) -> list[list[str]]:
+        """Our tokens, at most so many."""
+        settings = SearchSettings(beam_size=1, length_penalty=1, bos_id=BOS_ID, eos_id=EOS_ID)
+        limits = torch.full((len(self.ids),), most + 1)  # of which ours makes the last one eos
+        with torch.inference_mode():
+            found = beam_search(ModelStep(self.bundle.model, self._src()), limits, settings)
+        return [self.bundle.tokenizers.tgt.pieces(row[0].tokens) for row in found]
+
+    def their_greedy(self, most: int) -> list[list[str]]:
+        """CTranslate2's."""
+        found = self.engine.translate_batch(self.pieces, beam_size=1, max_decoding_length=most, min_decoding_length=0)
+        return [one.hypotheses[0] for one in found]
+
+    def log_probs(self, targets: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Ours of each token of `targets`, and of the end."""
+        tgt = torch.from_numpy(pad_rows([[BOS_ID, *row, EOS_ID] for row in targets]))
+        with torch.inference_mode():
+            return token_log_probs([self.bundle.model], self._src(), tgt)
+
+    def largest_difference(self, targets: Sequence[Sequence[int]]) -> float:
+        """Between our log-probabilities of each token of `targets` and CTranslate2's."""
+        pieces = [self.bundle.tokenizers.tgt.pieces(row) for row in targets]
+        theirs = [one.log_probs for one in self.engine.score_batch(self.pieces, pieces)]
+        return max_difference(self.log_probs(targets), theirs)
+
+    def _src(self) -> Tensor:
+        return torch.from_numpy(pad_rows([[*row, EOS_ID] for row in self.ids]))
+
+
+def max_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> float:
+    return max(abs(a - b) for one, other in zip(ours, theirs, strict=True) for a, b in zip(one, other, strict=True))
+
+
+def ids_of(tokenizer: Tokenizer, rows: Sequence[Sequence[str]]) -> list[list[int]]:
+    ids = {piece: number for number, piece in enumerate(tokenizer.pieces(range(tokenizer.vocab_size)))}
+    return [[ids[piece] for piece in row] for row in rows]
+
+
+def weights_hash(model: Transformer) -> str:
+    tensors = sorted(model.state_dict().items())
+    return hashlib.sha256(b"".join(name.encode() + tensor.numpy().tobytes() for name, tensor in tensors)).hexdigest()
 
 
 @pytest.fixture(scope="module")
 def tokenizers() -> TokenizerPair:
-    pairs = [Pair(str(n), f"the cat number {n} sees a bird", f"le chat {n * 7} voit un oiseau") for n in range(200)]
-    return train_tokenizers(TokenizerConfig(vocab_size=300), lambda: iter(pairs), lambda _: None)
+    return train_on_pairs()
 
 
-def random_bundle(model: ModelConfig, tokenizers: TokenizerPair) -> Bundle:
-    """A bundle of drawn weights, of which none, norms and biases included, is what it is by default."""
-    torch.manual_seed(5)
-    config = Config(model=model)
-    built = build_model(config, tokenizers)
-    with torch.no_grad():
-        for name, parameter in built.named_parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.3)
-    return Bundle(config, built.eval(), tokenizers)
+@pytest.fixture(scope="module")
+def trained(tiny_run: Path) -> Bundle:
+    return load_bundle(tiny_run)
 
 
-@pytest.mark.parametrize(("order", "norm", "activation", "positions", "tied"), MATRIX)
+@pytest.fixture(scope="module")
+def sentences() -> list[str]:
+    """500, most like those that the translator was trained on."""
+    draw = random.Random(3)
+    odd = ["été 🙂", "the cat_dog <unk> {0}", "Ωmega " * 12]
+    return odd + [" ".join(draw.choices(list(WORDS), k=draw.randint(2, 6))) for _ in range(500 - len(odd))]
+
+
+@pytest.mark.parametrize(("order", "norm", "activation", "positions", "tied"), ARCHITECTURES)
 def test_every_architecture_gives_our_greedy_tokens_and_log_probs(
     order: str, norm: str, activation: str, positions: str, tied: str, tokenizers: TokenizerPair, tmp_path: Path
 ) -> None:
-    config = ModelConfig(
-        d_model=16, num_heads=2, d_ff=24, num_encoder_layers=2, num_decoder_layers=2, norm_order=order, norm=norm,
-        activation=activation, positions=positions, tied_embeddings=tied, max_positions=64,
+    bundle = drawn_bundle(
+        tokenizers, norm_order=order, norm=norm, activation=activation, positions=positions, tied_embeddings=tied
     )
-    bundle = random_bundle(config, tokenizers)
-    export_ctranslate2(bundle, tmp_path / "out")
-    lines = ["the cat", "a bird sees the number 5", "x", "the the the the cat 1 2 3", "99 birds see a cat number"]
-    src = tokenizers.src.encode(lines)
-    names = tokenizers.src.pieces(range(tokenizers.src.vocab_size))
-    engine = ctranslate2.Translator(str(tmp_path / "out"))
-    results = engine.translate_batch([[names[i] for i in row] for row in src], beam_size=1, max_decoding_length=12, min_decoding_length=0, return_scores=True, length_penalty=0)
-    with torch.inference_mode():
-      padded = torch.from_numpy(pad_rows([[*row, EOS_ID] for row in src]))
-      settings = SearchSettings(beam_size=1, length_penalty=0, bos_id=BOS_ID, eos_id=EOS_ID)
-      found = beam_search(ModelStep(bundle.model, padded), torch.full((len(src),), 13), settings)
-      ours = [[names[i] for i in row[0].tokens] for row in found]
-      assert [r.hypotheses[0] for r in results] == ours
-      tgt = [row[0].tokens for row in found]
-      scored = engine.score_batch([[names[i] for i in row] for row in src], ours)
-      mine = token_log_probs([bundle.model], padded, torch.from_numpy(pad_rows([[BOS_ID, *row, EOS_ID] for row in tgt])))
-      for a, b in zip(scored, mine):
-        assert np.abs(np.array(a.log_probs) - b).max() < 1e-4
+    sides = Sides(bundle, tmp_path / "out", LINES)
+    assert sides.their_greedy(12) == sides.greedy(12)
+    assert sides.largest_difference(tokenizers.tgt.encode(LINES[::-1])) < TOLERANCE
+
+
+def test_two_tokenizers_go_with_the_model(tmp_path: Path) -> None:
+    pair = train_on_pairs(joint=False, vocab_size=285)
+    bundle = drawn_bundle(pair, tied_embeddings="decoder")
+    sides = Sides(bundle, tmp_path / "out", LINES)
+    assert sides.their_greedy(12) == sides.greedy(12)
+    assert (tmp_path / "out" / "source.model").read_bytes() == pair.src.proto != pair.tgt.proto
+    assert (tmp_path / "out" / "target.model").read_bytes() == pair.tgt.proto
+
+
+def test_500_sentences_are_translated_alike_by_a_trained_model(
+    trained: Bundle, sentences: list[str], tmp_path: Path
+) -> None:
+    sides = Sides(trained, tmp_path / "out", sentences)
+    ours = sides.greedy(40)
+    assert len(ours) == 500 and len(set(map(tuple, ours))) > 400
+    assert sides.their_greedy(40) == ours
+    assert sides.largest_difference(ids_of(trained.tokenizers.tgt, ours)) < TOLERANCE
+
+
+def test_the_score_of_each_hypothesis_of_a_beam_is_ours(
+    trained: Bundle, sentences: list[str], tmp_path: Path
+) -> None:
+    """Which hypotheses are found depends on when a search ends; their scores do not."""
+    sides = Sides(trained, tmp_path / "out", sentences)
+    found = sides.engine.translate_batch(
+        sides.pieces, beam_size=4, length_penalty=0.2, min_decoding_length=0, max_decoding_length=60, return_scores=True
+    )
+    ours = sides.log_probs(ids_of(trained.tokenizers.tgt, [one.hypotheses[0] for one in found]))
+    scores = [sum(row) / len(row) ** 0.2 for row in ours]
+    assert max_difference([scores], [[one.scores[0] for one in found]]) < TOLERANCE
+
+
+@pytest.mark.parametrize("quantization", ["float32", "float16", "int8"])
+def test_exporting_changes_no_weight(quantization: str, tokenizers: TokenizerPair, tmp_path: Path) -> None:
+    """CTranslate2 quantises in place what it is given."""
+    bundle = drawn_bundle(tokenizers, activation="swiglu", positions="learned")
+    before = weights_hash(bundle.model)
+    export_ctranslate2(bundle, tmp_path / "out", quantization)
+    assert weights_hash(bundle.model) == before
+
+
+@pytest.mark.parametrize(("quantization", "saved", "difference"), [("float16", 2, 0.02), ("int8", 2.7, 0.5)])
+def test_smaller_weights_translate_nearly_alike(
+    quantization: str, saved: float, difference: float, trained: Bundle, sentences: list[str], tmp_path: Path
+) -> None:
+    sides = Sides(trained, tmp_path / "small", sentences, quantization)
+    export_ctranslate2(trained, tmp_path / "whole")
+    small, whole = ((tmp_path / name / "model.bin").stat().st_size for name in ("small", "whole"))
+    assert (whole - small) / trained.model.num_parameters() > saved  # bytes of the four of each weight
+    ours = sides.greedy(40)
+    same = [one == other for one, other in zip(sides.their_greedy(40), ours, strict=True)]
+    assert sum(same) >= 480
+    assert sides.largest_difference(ids_of(trained.tokenizers.tgt, ours)) < difference
+
+
+def test_the_code_of_the_readme_gives_our_translations(trained: Bundle, sentences: list[str], tmp_path: Path) -> None:
+    set_threads(1)
+    export_ctranslate2(trained, tmp_path / "out")
+    readme = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    lines = sentences[3:103]
+    code, count = re.subn(r"^lines = .*$", f"lines = {lines!r}", code, flags=re.MULTILINE)
+    assert count == 1
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, cwd=tmp_path / "out", capture_output=True, text=True, check=True)
+    settings = replace(trained.config.decoding, precision="fp32")
+    ours = Translator.from_bundles([trained], torch.device("cpu"), settings).translate(lines)
+    assert done.stdout.splitlines() == ours
+
+
+def test_the_vocabulary_map_is_the_shortlist(trained: Bundle, sentences: list[str], tmp_path: Path) -> None:
+    sides = Sides(trained, tmp_path / "out", sentences)
+    assert trained.shortlist is not None
+    rows = dict(line.split("\t") for line in (tmp_path / "out" / "vmap.txt").read_text("utf-8").splitlines())
+    piece = trained.tokenizers.src.pieces([200])[0]
+    likely = trained.tokenizers.tgt.pieces(trained.shortlist.likely[200].tolist())
+    assert rows[piece].split(" ") == list(dict.fromkeys(likely))
+    narrow = sides.engine.translate_batch(sides.pieces, beam_size=1, max_decoding_length=40, use_vmap=True)
+    same = [one.hypotheses[0] == other for one, other in zip(narrow, sides.greedy(40), strict=True)]
+    assert sum(same) > 450
+
+
+def test_every_file_has_its_hash_in_the_manifest(trained: Bundle, tmp_path: Path) -> None:
+    export_ctranslate2(trained, tmp_path / "out")
+    names = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert names == {
+        "README.md", "config.json", "joint.model", "manifest.json", "model.bin", "shared_vocabulary.json", "vmap.txt",
+    }  # fmt: skip
+    verify_manifest(tmp_path / "out", names - {"manifest.json"})
+
+
+def test_local_attention_is_refused_in_a_line(tokenizers: TokenizerPair, tmp_path: Path) -> None:
+    bundle = drawn_bundle(tokenizers, attention_window=3)
+    with pytest.raises(TransformerMTError, match=r"^model\.attention_window: 3 cannot be exported.*without it can$"):
+        export_ctranslate2(bundle, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []

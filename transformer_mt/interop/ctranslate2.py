@@ -25,9 +25,9 @@ from transformer_mt.model.layers import NORM_EPSILON, DecoderLayer
 from transformer_mt.model.linear import Linear
 from transformer_mt.model.transformer import Embedding, Stack
 
-NUM_POSITIONS = 2048
-"""Rows of the tables of positions that could go on for ever. CTranslate2 takes 1,024 pieces of a source by default,
-and a translation may be half as long again."""
+NUM_POSITIONS = 1600
+"""Rows of a table of positions that could go on for ever. CTranslate2 takes 1,024 pieces of a source by default, and a
+translation may be half as long again."""
 
 _SEPARATOR = re.compile(r"[ \t\n]")
 _ACTIVATIONS = {"relu": "RELU", "gelu": "GELU", "swiglu": "SWISH"}
@@ -50,26 +50,31 @@ pieces = src.encode(lines, out_type=str)
 results = translator.translate_batch(
     pieces,
     beam_size={beam_size},
+    patience=2,
     length_penalty={length_penalty},
-    max_decoding_length=int({ratio} * (max(map(len, pieces)) + 1)) + {extra},
+    min_decoding_length=0,
+    max_decoding_length={longest_output},
     max_batch_size=32,
 )
 for line in tgt.decode([result.hypotheses[0] for result in results]):
     print(line)
 ```
 
-- With `beam_size=1` these are the tokens of `transformer-mt translate --beam-size 1 --precision fp32` (for float32 weights).
-  With a beam CTranslate2 ends its search sooner, and some lines differ; a larger `patience` makes them fewer.
+- In float32 these are the translations of `transformer-mt translate --precision fp32`, greedily (`beam_size=1`, without
+  `patience`) to the token. With a beam CTranslate2 ends its search sooner, and some lines differ; `patience` makes it go on.
+- `min_decoding_length` is 1 when it is not given: then CTranslate2 leaves the end out of the first step, and its scores are
+  not quite the same.
 - `max_decoding_length` is one number for all lines of a call, and 256 when it is not given. transformer_mt ends each
-  translation after {ratio} x its source + {extra} pieces, end marks included.
+  translation at {ratio} x its source + {extra} pieces, end marks included.
 - CTranslate2 leaves out what a line has beyond 1,024 pieces, without a word (`max_input_length`). This model was trained on
-  sources of up to {longest} pieces; transformer_mt splits longer ones, answers a blank line by itself, and searches again
-  when a translation goes round in circles. {limit}
+  sources of up to {longest} pieces; transformer_mt splits longer ones, and searches again for a translation that goes round
+  in circles.{limit}
 - U+2581 is the blank of SentencePiece. To keep it as a character, transformer_mt writes U+E581 as U+E581 "0" and then U+2581
   as U+E581 "1" before it encodes, and puts both back after it has decoded. Without that it comes out as a blank.
-- `vmap.txt`, where there is one, is the shortlist of the bundle: `use_vmap=True` looks at likely pieces only.
-- `manifest.json` has size and SHA-256 of every file.
+{vmap}- `manifest.json` has size and SHA-256 of every file.
 """
+_LIMIT = "\n- More than {limit} pieces on either side, end marks included, are an error: positions end there."
+_MAP = "- `vmap.txt` is the shortlist of the bundle: `use_vmap=True` looks at likely pieces only.\n"
 
 
 def export_ctranslate2(bundle: Bundle, path: Path, quantization: str = "float32") -> None:
@@ -210,8 +215,9 @@ def _write_map(bundle: Bundle, shortlist: Shortlist, path: Path) -> None:
 
 def _readme(bundle: Bundle, quantization: str) -> str:
     """What a user of the directory has to know, with the settings of this bundle."""
-    config, longest = bundle.config, bundle.model.longest_sequence
-    is_joint = bundle.tokenizers.is_joint
+    config, is_joint, limit = bundle.config, bundle.tokenizers.is_joint, bundle.model.longest_sequence
+    ratio, extra = config.decoding.max_length_ratio, config.decoding.max_length_extra
+    longest_output = f"int({ratio} * (max(map(len, pieces)) + 1)) + {extra}"
     return _README.format(
         src_lang=config.data.src_lang,
         tgt_lang=config.data.tgt_lang,
@@ -221,8 +227,10 @@ def _readme(bundle: Bundle, quantization: str) -> str:
         tgt_file=JOINT_FILE if is_joint else TARGET_FILE,
         beam_size=config.decoding.beam_size,
         length_penalty=config.decoding.length_penalty,
-        ratio=config.decoding.max_length_ratio,
-        extra=config.decoding.max_length_extra,
+        longest_output=longest_output if limit is None else f"min({limit}, {longest_output})",
+        ratio=ratio,
+        extra=extra,
         longest=bundle.facts.get("max_source_pieces", config.data.max_length),
-        limit="" if longest is None else f"More than {longest} pieces on either side are an error: there are no positions for them.",
+        limit="" if limit is None else _LIMIT.format(limit=limit),
+        vmap="" if bundle.shortlist is None else _MAP,
     )
