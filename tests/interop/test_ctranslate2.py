@@ -147,9 +147,7 @@ def test_500_sentences_are_translated_alike_by_a_trained_model(
     assert sides.largest_difference(ids_of(trained.tokenizers.tgt, ours)) < TOLERANCE
 
 
-def test_the_score_of_each_hypothesis_of_a_beam_is_ours(
-    trained: Bundle, sentences: list[str], tmp_path: Path
-) -> None:
+def test_the_score_of_each_hypothesis_of_a_beam_is_ours(trained: Bundle, sentences: list[str], tmp_path: Path) -> None:
     """Which hypotheses are found depends on when a search ends; their scores do not."""
     sides = Sides(trained, tmp_path / "out", sentences)
     found = sides.engine.translate_batch(

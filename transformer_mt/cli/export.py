@@ -1,6 +1,7 @@
 """`transformer-mt export`: a bundle in the format of another program."""
 
 import argparse
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write it, and say how large it is."""
-    if args.path.exists():
+    if os.path.lexists(args.path):
         raise TransformerMTError(f"{args.path}: exists, and nothing is overwritten; remove it or choose another name")
     if args.quantization is not None and args.to not in QUANTIZED:
         raise TransformerMTError(f"--quantization: cannot be chosen with --to {args.to}; leave it out")

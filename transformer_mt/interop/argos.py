@@ -63,7 +63,11 @@ def _fill(directory: Path, bundle: Bundle, quantization: str) -> None:
     """Write all that is packed."""
     codes = {"from": bundle.config.data.src_lang, "to": bundle.config.data.tgt_lang}
     names = {f"{side}_name": _NAMES.get(code, code) for side, code in codes.items()}
-    about = {"package_version": "1.0", "argos_version": "1.9.0", **{f"{side}_code": code for side, code in codes.items()}}
+    about = {
+        "package_version": "1.0",
+        "argos_version": "1.9.0",
+        **{f"{side}_code": code for side, code in codes.items()},
+    }
     (directory / "metadata.json").write_text(json.dumps({**about, **names}, indent=2), encoding="ascii")
     readme = _README.format(**names, version=__version__, quantization=quantization)
     (directory / "README.md").write_text(readme, encoding="ascii")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from transformer_mt import __version__
 from transformer_mt.bundle import Bundle
@@ -26,7 +26,7 @@ from transformer_mt.model.linear import Linear
 from transformer_mt.model.transformer import Embedding, Stack
 
 NUM_POSITIONS = 1600
-"""Rows of a table of positions that could go on for ever. CTranslate2 takes 1,024 pieces of a source by default, and a
+"""Rows of a table that could go on for ever. CTranslate2 takes 1,024 pieces of a source by default, and a
 translation may be half as long again."""
 
 _SEPARATOR = re.compile(r"[ \t\n]")
@@ -35,8 +35,8 @@ _ACTIVATIONS = {"relu": "RELU", "gelu": "GELU", "swiglu": "SWISH"}
 _README = """\
 # {src_lang} to {tgt_lang}, for CTranslate2
 
-Written by transformer_mt {version}: the weights of a bundle in {quantization}, and its tokenizer. To translate with it, in
-this directory (`pip install ctranslate2 sentencepiece`):
+Written by transformer_mt {version}: the weights of a bundle in {quantization}, and its tokenizer. To translate in this
+directory (`pip install ctranslate2 sentencepiece`):
 
 ```python
 import ctranslate2
@@ -60,21 +60,22 @@ for line in tgt.decode([result.hypotheses[0] for result in results]):
     print(line)
 ```
 
-- In float32 these are the translations of `transformer-mt translate --precision fp32`, greedily (`beam_size=1`, without
-  `patience`) to the token. With a beam CTranslate2 ends its search sooner, and some lines differ; `patience` makes it go on.
-- `min_decoding_length` is 1 when it is not given: then CTranslate2 leaves the end out of the first step, and its scores are
-  not quite the same.
+- In float32 these are the translations of `transformer-mt translate --precision fp32`, to the token with
+  `beam_size=1` (and without `patience`). With a beam CTranslate2 ends its search sooner, and some lines differ;
+  `patience` lets it go on.
+- `min_decoding_length` is 1 when it is not given. Then CTranslate2 leaves the end out of the first step, and its
+  scores are not quite the same.
 - `max_decoding_length` is one number for all lines of a call, and 256 when it is not given. transformer_mt ends each
   translation at {ratio} x its source + {extra} pieces, end marks included.
-- CTranslate2 leaves out what a line has beyond 1,024 pieces, without a word (`max_input_length`). This model was trained on
-  sources of up to {longest} pieces; transformer_mt splits longer ones, and searches again for a translation that goes round
-  in circles.{limit}
-- U+2581 is the blank of SentencePiece. To keep it as a character, transformer_mt writes U+E581 as U+E581 "0" and then U+2581
+- CTranslate2 leaves out what a line has beyond 1,024 pieces, without a word (`max_input_length`). This model was
+  trained on sources of up to {longest} pieces; transformer_mt splits longer lines, and searches again for a
+  translation that goes round in circles.{limit}
+- U+2581 is SentencePiece's blank. To keep it as a character, transformer_mt writes U+E581 as U+E581 "0", then U+2581
   as U+E581 "1" before it encodes, and puts both back after it has decoded. Without that it comes out as a blank.
-{vmap}- `manifest.json` has size and SHA-256 of every file.
+{shortlist}- `manifest.json` has size and SHA-256 of every file.
 """
-_LIMIT = "\n- More than {limit} pieces on either side, end marks included, are an error: positions end there."
-_MAP = "- `vmap.txt` is the shortlist of the bundle: `use_vmap=True` looks at likely pieces only.\n"
+_LIMIT = "\n- More than {limit:,} pieces on either side, end marks included, are an error: positions end there."
+_SHORTLIST = "- `vmap.txt` is the shortlist of the bundle: `use_vmap=True` looks at likely pieces only.\n"
 
 
 def export_ctranslate2(bundle: Bundle, path: Path, quantization: str = "float32") -> None:
@@ -106,9 +107,9 @@ def write_model(bundle: Bundle, directory: Path, quantization: str) -> None:
     _set_side(spec.encoder, spec.encoder.embeddings[0], model.encoder, model.src_embedding)
     _set_side(spec.decoder, spec.decoder.embeddings, model.decoder, model.tgt_embedding)
     spec.decoder.projection.weight = _numbers(model.output_proj.weight)
-    if config.positions != "rotary":  # which act inside attention
-        spec.encoder.position_encodings.encodings = _positions(model.src_embedding.positions, config)
-        spec.decoder.position_encodings.encodings = _positions(model.tgt_embedding.positions, config)
+    if length := _num_positions(config):
+        spec.encoder.position_encodings.encodings = _positions(model.src_embedding, length)
+        spec.decoder.position_encodings.encodings = _positions(model.tgt_embedding, length)
     spec.register_source_vocabulary(_pieces(bundle.tokenizers.src))
     spec.register_target_vocabulary(_pieces(bundle.tokenizers.tgt))
     _, unk, bos, eos = SPECIAL_PIECES
@@ -150,7 +151,7 @@ def _set_side(spec: Any, vectors: Any, stack: Stack, embedding: Embedding) -> No
         _set_layer(layer_spec, layer)
 
 
-def _set_layer(spec: Any, layer: nn.Module) -> None:
+def _set_layer(spec: Any, layer: Any) -> None:
     """One layer of either side."""
     attention, feed_forward = layer.self_attention, layer.feed_forward
     _set_linear(spec.self_attention.linear[0], attention.qkv_proj)
@@ -171,24 +172,28 @@ def _set_layer(spec: Any, layer: nn.Module) -> None:
 
 def _set_linear(spec: Any, linear: Linear, part: int | None = None) -> None:
     """Weight and bias of a linear map, or of one of those that are fused in it."""
-    weight, bias = linear.weight, linear.bias
-    if part is not None:
-        weight, bias = weight.chunk(linear.num_fused)[part], bias.chunk(linear.num_fused)[part]
+    weight, bias = (one if part is None else one.chunk(linear.num_fused)[part] for one in (linear.weight, linear.bias))
     spec.weight, spec.bias = _numbers(weight), _numbers(bias)
 
 
-def _set_norm(spec: Any, norm: nn.Module) -> None:
+def _set_norm(spec: Any, norm: Any) -> None:
     """Scale of a norm, and the shift of a LayerNorm."""
     spec.gamma = _numbers(norm.weight)
     if hasattr(spec, "beta"):
         spec.beta = _numbers(norm.bias)
 
 
-def _positions(positions: nn.Module, config: ModelConfig) -> npt.NDArray[np.float32]:
-    """What is added to the vectors of tokens, by position: zeros where that is nothing."""
-    length = config.max_positions if config.positions == "learned" else NUM_POSITIONS
-    own = copy.deepcopy(positions)  # for a table of sines may grow
-    return _numbers(own(torch.zeros(length, config.d_model), torch.arange(length), length))
+def _num_positions(config: ModelConfig) -> int | None:
+    """Rows of the tables of positions; None for rotary ones, which act inside attention and go on for ever."""
+    if config.positions == "rotary":
+        return None
+    return config.max_positions if config.positions == "learned" else NUM_POSITIONS
+
+
+def _positions(embedding: Embedding, length: int) -> npt.NDArray[np.float32]:
+    """What is added to the vectors of tokens at so many positions: zeros where that is nothing."""
+    positions = copy.deepcopy(embedding.positions)  # for a table of sines may grow
+    return _numbers(positions(torch.zeros(length, embedding.tokens.embedding_dim), torch.arange(length), length))
 
 
 def _numbers(tensor: Tensor) -> npt.NDArray[np.float32]:
@@ -215,7 +220,7 @@ def _write_map(bundle: Bundle, shortlist: Shortlist, path: Path) -> None:
 
 def _readme(bundle: Bundle, quantization: str) -> str:
     """What a user of the directory has to know, with the settings of this bundle."""
-    config, is_joint, limit = bundle.config, bundle.tokenizers.is_joint, bundle.model.longest_sequence
+    config, is_joint, limit = bundle.config, bundle.tokenizers.is_joint, _num_positions(bundle.config.model)
     ratio, extra = config.decoding.max_length_ratio, config.decoding.max_length_extra
     longest_output = f"int({ratio} * (max(map(len, pieces)) + 1)) + {extra}"
     return _README.format(
@@ -232,5 +237,5 @@ def _readme(bundle: Bundle, quantization: str) -> str:
         extra=extra,
         longest=bundle.facts.get("max_source_pieces", config.data.max_length),
         limit="" if limit is None else _LIMIT.format(limit=limit),
-        vmap="" if bundle.shortlist is None else _MAP,
+        shortlist="" if bundle.shortlist is None else _SHORTLIST,
     )
