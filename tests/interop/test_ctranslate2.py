@@ -6,24 +6,17 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from tests.interop.drawn import LINES, drawn_bundle, train_on_pairs
+from tests.interop.parity import Sides, best, num_equal
 from tests.tiny import WORDS
 from transformer_mt.bundle import Bundle, load_bundle
-from transformer_mt.data.batching import pad_rows
-from transformer_mt.data.tokenizer import Tokenizer, TokenizerPair
-from transformer_mt.data.vocabulary import BOS_ID, EOS_ID
-from transformer_mt.decoding.scoring import token_log_probs
-from transformer_mt.decoding.search import SearchSettings, beam_search
-from transformer_mt.decoding.step import ModelStep
+from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.decoding.translator import Translator
 from transformer_mt.device import set_threads
 from transformer_mt.errors import TransformerMTError
@@ -31,7 +24,7 @@ from transformer_mt.files import verify_manifest
 from transformer_mt.interop.ctranslate2 import export_ctranslate2
 from transformer_mt.model.transformer import Transformer
 
-ctranslate2: Any = pytest.importorskip("ctranslate2", reason="CTranslate2 is installed on Linux only")
+pytest.importorskip("ctranslate2", reason="CTranslate2 is installed on Linux only")
 
 ARCHITECTURES = list(
     itertools.product(
@@ -43,54 +36,6 @@ ARCHITECTURES = list(
     )
 )
 TOLERANCE = 1e-4
-
-
-class Sides:
-    """A bundle and what CTranslate2 makes of its export, on the same lines."""
-
-    def __init__(self, bundle: Bundle, directory: Path, lines: Sequence[str], quantization: str = "float32") -> None:
-        export_ctranslate2(bundle, directory, quantization)
-        self.bundle = bundle
-        self.engine = ctranslate2.Translator(str(directory), intra_threads=1)
-        self.ids = bundle.tokenizers.src.encode(lines)
-        self.pieces = [bundle.tokenizers.src.pieces(row) for row in self.ids]
-
-    def greedy(self, most: int) -> list[list[str]]:
-        """Our tokens, at most so many."""
-        settings = SearchSettings(beam_size=1, length_penalty=1, bos_id=BOS_ID, eos_id=EOS_ID)
-        limits = torch.full((len(self.ids),), most + 1)  # of which ours makes the last one eos
-        with torch.inference_mode():
-            found = beam_search(ModelStep(self.bundle.model, self._src()), limits, settings)
-        return [self.bundle.tokenizers.tgt.pieces(row[0].tokens) for row in found]
-
-    def their_greedy(self, most: int) -> list[list[str]]:
-        """CTranslate2's."""
-        found = self.engine.translate_batch(self.pieces, beam_size=1, max_decoding_length=most, min_decoding_length=0)
-        return [one.hypotheses[0] for one in found]
-
-    def log_probs(self, targets: Sequence[Sequence[int]]) -> list[list[float]]:
-        """Ours of each token of `targets`, and of the end."""
-        tgt = torch.from_numpy(pad_rows([[BOS_ID, *row, EOS_ID] for row in targets]))
-        with torch.inference_mode():
-            return token_log_probs([self.bundle.model], self._src(), tgt)
-
-    def largest_difference(self, targets: Sequence[Sequence[int]]) -> float:
-        """Between our log-probabilities of each token of `targets` and CTranslate2's."""
-        pieces = [self.bundle.tokenizers.tgt.pieces(row) for row in targets]
-        theirs = [one.log_probs for one in self.engine.score_batch(self.pieces, pieces)]
-        return max_difference(self.log_probs(targets), theirs)
-
-    def _src(self) -> Tensor:
-        return torch.from_numpy(pad_rows([[*row, EOS_ID] for row in self.ids]))
-
-
-def max_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> float:
-    return max(abs(a - b) for one, other in zip(ours, theirs, strict=True) for a, b in zip(one, other, strict=True))
-
-
-def ids_of(tokenizer: Tokenizer, rows: Sequence[Sequence[str]]) -> list[list[int]]:
-    ids = {piece: number for number, piece in enumerate(tokenizer.pieces(range(tokenizer.vocab_size)))}
-    return [[ids[piece] for piece in row] for row in rows]
 
 
 def weights_hash(model: Transformer) -> str:
@@ -124,15 +69,15 @@ def test_every_architecture_gives_our_greedy_tokens_and_log_probs(
         tokenizers, norm_order=order, norm=norm, activation=activation, positions=positions, tied_embeddings=tied
     )
     sides = Sides(bundle, tmp_path / "out", LINES)
-    assert sides.their_greedy(12) == sides.greedy(12)
-    assert sides.largest_difference(tokenizers.tgt.encode(LINES[::-1])) < TOLERANCE
+    assert best(sides.theirs(12)) == sides.ours(12)
+    assert sides.largest_difference(sides.pieces[::-1]) < TOLERANCE
 
 
 def test_two_tokenizers_go_with_the_model(tmp_path: Path) -> None:
     pair = train_on_pairs(joint=False, vocab_size=285)
     bundle = drawn_bundle(pair, tied_embeddings="decoder")
     sides = Sides(bundle, tmp_path / "out", LINES)
-    assert sides.their_greedy(12) == sides.greedy(12)
+    assert best(sides.theirs(12)) == sides.ours(12)
     assert (tmp_path / "out" / "source.model").read_bytes() == pair.src.proto != pair.tgt.proto
     assert (tmp_path / "out" / "target.model").read_bytes() == pair.tgt.proto
 
@@ -141,21 +86,18 @@ def test_500_sentences_are_translated_alike_by_a_trained_model(
     trained: Bundle, sentences: list[str], tmp_path: Path
 ) -> None:
     sides = Sides(trained, tmp_path / "out", sentences)
-    ours = sides.greedy(40)
+    ours = sides.ours(40)
     assert len(ours) == 500 and len(set(map(tuple, ours))) > 400
-    assert sides.their_greedy(40) == ours
-    assert sides.largest_difference(ids_of(trained.tokenizers.tgt, ours)) < TOLERANCE
+    assert best(sides.theirs(40)) == ours
+    assert sides.largest_difference(ours) < TOLERANCE
 
 
 def test_the_score_of_each_hypothesis_of_a_beam_is_ours(trained: Bundle, sentences: list[str], tmp_path: Path) -> None:
     """Which hypotheses are found depends on when a search ends; their scores do not."""
     sides = Sides(trained, tmp_path / "out", sentences)
-    found = sides.engine.translate_batch(
-        sides.pieces, beam_size=4, length_penalty=0.2, min_decoding_length=0, max_decoding_length=60, return_scores=True
-    )
-    ours = sides.log_probs(ids_of(trained.tokenizers.tgt, [one.hypotheses[0] for one in found]))
-    scores = [sum(row) / len(row) ** 0.2 for row in ours]
-    assert max_difference([scores], [[one.scores[0] for one in found]]) < TOLERANCE
+    found = sides.theirs(60, beam_size=4, length_penalty=0.2)
+    ours = [sum(row) / len(row) ** 0.2 for row in sides.log_probs(best(found))]
+    assert [one.scores[0] for one in found] == pytest.approx(ours, abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("quantization", ["float32", "float16", "int8"])
@@ -175,10 +117,9 @@ def test_smaller_weights_translate_nearly_alike(
     export_ctranslate2(trained, tmp_path / "whole")
     small, whole = ((tmp_path / name / "model.bin").stat().st_size for name in ("small", "whole"))
     assert (whole - small) / trained.model.num_parameters() > saved  # bytes of the four of each weight
-    ours = sides.greedy(40)
-    same = [one == other for one, other in zip(sides.their_greedy(40), ours, strict=True)]
-    assert sum(same) >= 480
-    assert sides.largest_difference(ids_of(trained.tokenizers.tgt, ours)) < difference
+    ours = sides.ours(40)
+    assert num_equal(best(sides.theirs(40)), ours) >= 480
+    assert sides.largest_difference(ours) < difference
 
 
 def test_the_code_of_the_readme_gives_our_translations(trained: Bundle, sentences: list[str], tmp_path: Path) -> None:
@@ -204,8 +145,7 @@ def test_the_vocabulary_map_is_the_shortlist(trained: Bundle, sentences: list[st
     likely = trained.tokenizers.tgt.pieces(trained.shortlist.likely[200].tolist())
     assert rows[piece].split(" ") == list(dict.fromkeys(likely))
     narrow = sides.engine.translate_batch(sides.pieces, beam_size=1, max_decoding_length=40, use_vmap=True)
-    same = [one.hypotheses[0] == other for one, other in zip(narrow, sides.greedy(40), strict=True)]
-    assert sum(same) > 450
+    assert num_equal(best(narrow), sides.ours(40)) > 450
 
 
 def test_every_file_has_its_hash_in_the_manifest(trained: Bundle, tmp_path: Path) -> None:
