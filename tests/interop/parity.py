@@ -104,9 +104,9 @@ def main() -> None:
         equal = [num_equal(greedy, best(sides.theirs(100)))]
         equal += [num_equal(beam, best(sides.theirs(100, 5, patience, penalty))) for patience in (1, 2)]
         print(
-            f"{quantization}, {size:.1f} MB: of {len(src)} lines {equal[0]} are the same greedily, {equal[1]} with a beam "
-            f"of 5, {equal[2]} with patience 2; log-probabilities of pieces differ by {sides.largest_difference(greedy):.1e} "
-            f"at most, in the references by {sides.largest_difference(references):.1e}"
+            f"{quantization}, {size:.1f} MB: of {len(src)} lines {equal[0]} are the same greedily, {equal[1]} with a "
+            f"beam of 5, {equal[2]} with patience 2; log-probabilities of pieces differ by at most "
+            f"{sides.largest_difference(greedy):.1e}, in references by {sides.largest_difference(references):.1e}"
         )
 
 

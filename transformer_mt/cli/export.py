@@ -19,7 +19,7 @@ QUANTIZED = ("ctranslate2", "argos")
 
 EXAMPLES = """\
 examples:
-  transformer-mt export runs/multi30k exported/ct2 --to ctranslate2 --quantization int8
+  transformer-mt export runs/multi30k exported/multi30k-ct2 --to ctranslate2 --quantization int8
   transformer-mt export runs/multi30k exported/translate-en_fr.argosmodel --to argos
 
 docs/export.md says what each format carries.
