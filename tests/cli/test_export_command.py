@@ -81,6 +81,14 @@ def test_a_damaged_bundle_and_a_missing_one_are_refused(
     assert os.listdir(tmp_path) == ["bundle"]
 
 
+def test_quantization_is_refused_where_a_format_has_none(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformer_mt.cli.export.QUANTIZED", ("ctranslate2",))
+    told = refused(capsys, tiny_run, tmp_path / "out", "--to", "argos", "--quantization", "int8")
+    assert "--quantization: cannot be chosen with --to argos" in told
+
+
 def test_a_path_below_a_file_is_refused(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("mine")
     assert "cannot be written" in refused(capsys, tiny_run, tmp_path / "file" / "out", "--to", "ctranslate2")

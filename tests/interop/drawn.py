@@ -1,5 +1,7 @@
 """Bundles of drawn weights, of any architecture."""
 
+from collections.abc import Sequence
+
 import torch
 
 from transformer_mt.bundle import Bundle, build_model
@@ -11,9 +13,10 @@ PAIRS = [Pair(n, f"the cat number {n} sees a bird", f"le chat {7 * n} voit un oi
 LINES = ["the cat", "a bird sees the number 5", "x", "the the the the cat 1 2 3", "99 birds see été 🙂 _ a cat number"]
 
 
-def train_on_pairs(joint: bool = True, vocab_size: int = 300) -> TokenizerPair:
+def train_on_pairs(pairs: Sequence[Pair] = PAIRS, **settings: object) -> TokenizerPair:
     """Tokenizers of the two languages, or one for both."""
-    return train_tokenizers(TokenizerConfig(vocab_size=vocab_size, joint=joint), lambda: iter(PAIRS), lambda _: None)
+    config = TokenizerConfig(**{"vocab_size": 300, **settings})  # type: ignore[arg-type]
+    return train_tokenizers(config, lambda: iter(pairs), lambda _: None)
 
 
 def drawn_bundle(tokenizers: TokenizerPair, **architecture: object) -> Bundle:

@@ -9,13 +9,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from tests.interop.drawn import LINES, drawn_bundle, train_on_pairs
+from tests.interop.drawn import LINES, PAIRS, drawn_bundle, train_on_pairs
 from tests.interop.parity import Sides, best, num_equal
 from tests.tiny import WORDS
 from transformer_mt.bundle import Bundle, load_bundle
+from transformer_mt.data.shortlist import Shortlist
 from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.decoding.translator import Translator
 from transformer_mt.device import set_threads
@@ -146,6 +148,21 @@ def test_the_vocabulary_map_is_the_shortlist(trained: Bundle, sentences: list[st
     assert rows[piece].split(" ") == list(dict.fromkeys(likely))
     narrow = sides.engine.translate_batch(sides.pieces, beam_size=1, max_decoding_length=40, use_vmap=True)
     assert num_equal(best(narrow), sides.ours(40)) > 450
+
+
+def test_pieces_that_a_vocabulary_map_cannot_name_are_left_out_of_it(tmp_path: Path) -> None:
+    """With identity normalisation a tab may be a piece."""
+    pairs = [pair._replace(src=pair.src.replace(" cat ", "\tcat\t")) for pair in PAIRS]
+    tokenizers = train_on_pairs(pairs, normalization="identity")
+    size = tokenizers.src.vocab_size
+    every = np.tile(np.arange(size, dtype=np.int32), (size, 1))
+    assert sum("\t" in piece for piece in tokenizers.src.pieces(range(size))) == 1
+    bundle = replace(drawn_bundle(tokenizers), shortlist=Shortlist(every, every[0]))
+    sides = Sides(bundle, tmp_path / "out", [pairs[0].src])
+    rows = (tmp_path / "out" / "vmap.txt").read_text("utf-8").split("\n")[:-1]
+    assert [(row.count("\t"), row.count(" ")) for row in rows] == [(1, size - 2)] * size  # all but one, and the first
+    narrow = sides.engine.translate_batch(sides.pieces, beam_size=1, max_decoding_length=12, use_vmap=True)
+    assert len(narrow) == 1
 
 
 def test_every_file_has_its_hash_in_the_manifest(trained: Bundle, tmp_path: Path) -> None:

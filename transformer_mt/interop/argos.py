@@ -26,8 +26,9 @@ _NAMES = {
 _README = """\
 # {from_name} to {to_name}
 
-Written by transformer_mt {version}; the weights are in {quantization}. Install it with `argospm install FILE`, or with
-`argostranslate.package.install_from_path(FILE)`.
+Written by transformer_mt {version}; the weights are in {quantization}. To install it:
+
+    python -c "from argostranslate.package import install_from_path as install; install('FILE.argosmodel')"
 
 Argos Translate searches with a beam of 4 and a length penalty of 0.2, ends a translation after 256 pieces, leaves out
 what a sentence has beyond 1,024, and writes a blank for "_". On a CPU it computes in int8 if it can;
@@ -47,28 +48,20 @@ def export_argos(bundle: Bundle, path: Path, quantization: str = "float32") -> N
             "tokenizer.joint: false cannot be exported to argos, which has one tokenizer for both languages; "
             "--to ctranslate2 takes two, or train with tokenizer.joint: true"
         )
+    folder = f"translate-{bundle.config.data.src_lang}_{bundle.config.data.tgt_lang}-1_0"  # where it is installed
     with atomic_file(path) as file, scratch_directory(path) as directory:
         _fill(directory, bundle, quantization)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package:
             for one in sorted(one for one in directory.rglob("*") if one.is_file()):
-                package.write(one, f"{_folder(bundle)}/{one.relative_to(directory)}")
-
-
-def _folder(bundle: Bundle) -> str:
-    """The folder in which the package is installed."""
-    return f"translate-{bundle.config.data.src_lang}_{bundle.config.data.tgt_lang}-1_0"
+                package.write(one, f"{folder}/{one.relative_to(directory)}")
 
 
 def _fill(directory: Path, bundle: Bundle, quantization: str) -> None:
     """Write all that is packed."""
-    codes = {"from": bundle.config.data.src_lang, "to": bundle.config.data.tgt_lang}
-    names = {f"{side}_name": _NAMES.get(code, code) for side, code in codes.items()}
-    about = {
-        "package_version": "1.0",
-        "argos_version": "1.9.0",
-        **{f"{side}_code": code for side, code in codes.items()},
-    }
-    (directory / "metadata.json").write_text(json.dumps({**about, **names}, indent=2), encoding="ascii")
+    src, tgt = bundle.config.data.src_lang, bundle.config.data.tgt_lang
+    names = {"from_name": _NAMES.get(src, src), "to_name": _NAMES.get(tgt, tgt)}
+    about = {"package_version": "1.0", "argos_version": "1.9.0", "from_code": src, "to_code": tgt, **names}
+    (directory / "metadata.json").write_text(json.dumps(about, indent=2), encoding="ascii")
     readme = _README.format(**names, version=__version__, quantization=quantization)
     (directory / "README.md").write_text(readme, encoding="ascii")
     bundle.tokenizers.src.save(directory / "sentencepiece.model")
