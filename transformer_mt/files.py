@@ -195,6 +195,17 @@ def _committed(path: Path) -> Iterator[Path]:
         _discard(temporary)
 
 
+@contextmanager
+def scratch_directory(path: Path) -> Iterator[Path]:
+    """A directory beside `path`, gone when the block ends: what is made there needs the room that `path` does."""
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        _discard(temporary)
+
+
 def remove_directory(path: Path) -> None:
     """Delete the directory `path`, which is whole or gone, whatever happens; what cannot be deleted stays."""
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")

@@ -290,8 +290,8 @@ def measured_apart(engine: str, args: argparse.Namespace, folder: Path) -> dict[
         exported = folder / precision
         environment["CT2_VERBOSE"] = "-1"
         if not exported.exists():
-            export = [sys.executable, here / "ctranslate2_export.py", args.bundle, exported, precision]
-            subprocess.run([str(word) for word in export], env=environment, check=True)
+            export = [sys.executable, "-m", "transformer_mt", "export", args.bundle, exported, "--to", "ctranslate2"]
+            subprocess.run([str(word) for word in [*export, "--quantization", precision]], env=environment, check=True)
         words += ["--model", exported]
     return row_of([sys.executable, here, *words], environment)
 

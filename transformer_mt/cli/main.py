@@ -12,8 +12,8 @@ from transformer_mt import __version__
 from transformer_mt.errors import Interrupted, TransformerMTError
 
 COMMANDS = (
-    "train", "diagnose", "evaluate", "translate", "score", "bench", "verify", "verify-resume", "data", "model",
-    "config",
+    "train", "diagnose", "evaluate", "translate", "score", "bench", "export", "verify", "verify-resume", "data",
+    "model", "config",
 )  # fmt: skip
 EPILOG = """\
 exit codes:
