@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from transformer_mt.native import kernels
+
 Kinds = Sequence[tuple[str, str]]
 
 TRAINING: Kinds = (
@@ -22,7 +24,8 @@ TRAINING: Kinds = (
 )
 """The first kind that an operation's name matches is its kind; the rest is `other operations`."""
 DECODING: Kinds = (
-    ("compiled loops: linear maps", r"^loops: linear"),
+    ("compiled loops: layers of the decoder", r"^loops: layers"),
+    ("compiled loops: other linear maps", r"^loops: linear"),
     ("compiled loops: attention", r"^loops: attend"),
     ("compiled loops: log-softmax and the best", r"^loops:"),
     ("matrix products", r"aten::(add|bad)?d?(mm|bmm|baddbmm|addmm|linear|mv)$|mkldnn|onednn"),
@@ -75,11 +78,22 @@ def product_flops(dtype: torch.dtype, width: int, device: torch.device) -> float
     """Floating-point operations a second of products (4096, width) by (width, 4 width): the best of a second."""
     a = torch.randn(4096, width, dtype=dtype, device=device)
     b = torch.randn(width, 4 * width, dtype=dtype, device=device)
+    return 2 * 4096 * width * 4 * width / _least_seconds(lambda: a @ b, device)
+
+
+def int8_rate(width: int) -> float:
+    """The same of our products in int8 on the CPU."""
+    weights = kernels.int8_weights(torch.randn(4 * width, width), None)
+    x = torch.randn(4096, width).bfloat16()
+    return 2 * 4096 * width * 4 * width / _least_seconds(lambda: kernels.linear_int8(x, weights), x.device)
+
+
+def _least_seconds(compute: Callable[[], object], device: torch.device) -> float:
     best, end = float("inf"), time.perf_counter() + 1.0
     while time.perf_counter() < end:
         started = time.perf_counter()
-        a @ b
+        compute()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         best = min(best, time.perf_counter() - started)
-    return 2 * 4096 * width * 4 * width / best
+    return best

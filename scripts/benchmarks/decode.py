@@ -1,6 +1,6 @@
 """Decoding speed: sentences a second from text to text, milliseconds for one sentence at a time, seconds to the first.
 
-An engine is NAME:PRECISION:BATCH. `ours` takes its batch in source tokens (precision bf16, fp32), `ctranslate2` in
+An engine is NAME:PRECISION:BATCH. `ours` takes its batch in source tokens (precision int8, bf16, fp32), `ctranslate2` in
 sentences (float32, int8); both decode the weights of the same bundle with the same pieces. `+shortlist` after the
 precision narrows the vocabulary by the bundle's list, which CTranslate2 calls a vocabulary map. Each engine is measured
 in processes of its own, by turns.
@@ -21,21 +21,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from breakdown import DECODING, Breakdown, product_flops
+from breakdown import DECODING, Breakdown, int8_rate, product_flops
 from machine import OtherLoad, peak_rss_mb, wait_for_quiet
 from rows import row_of, show
 
 from transformer_mt.bundle import Bundle, load_bundle
+from transformer_mt.decoding.precision import decoding_precision
 from transformer_mt.decoding.step import ModelStep
 from transformer_mt.decoding.translator import Translator
 from transformer_mt.device import set_threads
 from transformer_mt.evaluation.scores import corpus_bleu
 from transformer_mt.model.linear import Linear
 from transformer_mt.native import kernels
+from transformer_mt.native.decoder import CompiledDecoder
 
 Translate = Callable[[Sequence[str]], list[str]]
 
-ENGINES = "ours:bf16:2048,ctranslate2:int8:32,ctranslate2:int8:64,ctranslate2:float32:32"
+ENGINES = "ours:int8:4096,ctranslate2:int8:32,ctranslate2:int8:64,ctranslate2:float32:32"
 SHORTLIST = "+shortlist"
 NUM_ALONE = 100
 """Sentences that are translated one at a time."""
@@ -197,6 +199,7 @@ def show_profile(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     for name in ("attend", "attend_within", "linear_int8", "log_softmax", "best_continuations"):
         setattr(kernels, name, named(f"loops: {name}", getattr(kernels, name)))
+    CompiledDecoder.step = named("loops: layers of the decoder", CompiledDecoder.step)  # type: ignore[method-assign]
     rows = Counter[str]()
     step = ModelStep.step
 
@@ -215,7 +218,9 @@ def show_profile(args: argparse.Namespace) -> None:
     flops = 2 * rows["rows"] * weights
     breakdown = Breakdown(lambda: translate(lines), 1, DECODING)
     print(breakdown.table())
-    rate = product_flops(torch.bfloat16 if "bf16" in args.precision else torch.float32, 256, torch.device("cpu"))
+    precision = decoding_precision(args.precision, torch.device("cpu"))
+    dtype = torch.float32 if precision == "fp32" else torch.bfloat16
+    rate = int8_rate(256) if precision == "int8" else product_flops(dtype, 256, torch.device("cpu"))
     floor = flops / rate * 1e3
     print(
         f"{rows['steps']} steps of {rows['rows'] / rows['steps']:.0f} hypotheses; linear maps of the decoder: "
