@@ -1,7 +1,7 @@
 """Decoding speed: sentences a second from text to text, milliseconds for one sentence at a time, seconds to the first.
 
-An engine is NAME:PRECISION:BATCH. `ours` takes its batch in source tokens (precision int8, bf16, fp32), `ctranslate2` in
-sentences (float32, int8); both decode the weights of the same bundle with the same pieces. `+shortlist` after the
+An engine is NAME:PRECISION:BATCH. `ours` takes its batch in source tokens (precision int8, bf16, fp32), `ctranslate2`
+in sentences (float32, int8); both decode the weights of the same bundle with the same pieces. `+shortlist` after the
 precision narrows the vocabulary by the bundle's list, which CTranslate2 calls a vocabulary map. Each engine is measured
 in processes of its own, by turns.
 """
