@@ -37,5 +37,5 @@ def _packed_map(linear: Linear, precision: Arithmetic, is_output: bool) -> nn.Mo
     if precision == "int8" and kernels.can_pack(linear.in_features):
         return Int8Linear(linear.weight, linear.bias)
     if is_output:
-        return PackedOutput(linear.weight, torch.bfloat16)
+        return PackedOutput(linear.weight, linear.bias, torch.bfloat16)
     return PackedLinear(linear.weight, linear.bias, torch.bfloat16)
