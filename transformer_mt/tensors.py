@@ -17,11 +17,11 @@ MAX_HEADER_BYTES = 1 << 22
 _WEIGHT_TYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write `tensors` to `path`, atomically; shared or strided storage is written out plainly."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_file(path) as file:
-        file.write(save(plain))
+        file.write(save(plain, metadata))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,0 +1,87 @@
+"""What transformers and we make of the same sentences."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from transformer_mt.data.batching import pad_rows
+from transformer_mt.data.vocabulary import BOS_ID, EOS_ID, PAD_ID
+from transformer_mt.decoding.scoring import token_log_probs
+from transformer_mt.decoding.search import SearchSettings, beam_search
+from transformer_mt.decoding.step import ModelStep
+from transformer_mt.model.transformer import Transformer
+
+_AT_ONCE = 100
+
+
+def our_search(model: Transformer, sources: Sequence[Sequence[int]], limit: int, beam_size: int = 1) -> list[list[int]]:
+    """The best translation of each source, both with eos, of at most `limit` tokens."""
+    settings = SearchSettings(beam_size=beam_size, length_penalty=1.0, bos_id=BOS_ID, eos_id=EOS_ID)
+    found: list[list[int]] = []
+    with torch.inference_mode():
+        for part in _parts(sources):
+            limits = torch.full((len(part),), limit)
+            found += [[*row[0].tokens, EOS_ID] for row in beam_search(ModelStep(model, part), limits, settings)]
+    return found
+
+
+def their_search(
+    model: Any, sources: Sequence[Sequence[int]], limit: int, beam_size: int = 1, pad_id: int = PAD_ID
+) -> list[list[int]]:
+    """`generate`, up to the first eos."""
+    end = model.config.eos_token_id
+    found: list[list[int]] = []
+    with torch.inference_mode():
+        for part in _parts(sources, pad_id):
+            rows = model.generate(
+                part, attention_mask=(part != pad_id).long(), num_beams=beam_size, max_length=limit + 1
+            ).tolist()
+            found += [row[1 : row.index(end, 1) + 1] for row in rows]
+    return found
+
+
+def our_log_probs(
+    model: Transformer, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+) -> list[list[float]]:
+    """The log-probability of each token of the targets."""
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(sources), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            (src,), tgt = _parts(sources[part]), pad_rows([[BOS_ID, *row] for row in targets[part]])
+            found += token_log_probs([model], src, torch.from_numpy(tgt))
+    return found
+
+
+def their_log_probs(
+    model: Any, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], pad_id: int = PAD_ID
+) -> list[list[float]]:
+    """As `our_log_probs`, without what may not be said (`bad_words_ids`)."""
+    start = model.generation_config.decoder_start_token_id
+    forbidden = [ids[0] for ids in model.generation_config.bad_words_ids or ()]
+    found = []
+    with torch.inference_mode():
+        for begin in range(0, len(sources), _AT_ONCE):
+            part = slice(begin, begin + _AT_ONCE)
+            (src,), (tgt_in,) = _parts(sources[part], pad_id), _parts([[start, *row] for row in targets[part]], pad_id)
+            logits = model(src, attention_mask=(src != pad_id).long(), decoder_input_ids=tgt_in[:, :-1]).logits
+            logits[..., forbidden] = -torch.inf
+            log_probs = logits.log_softmax(-1).gather(-1, tgt_in[:, 1:].unsqueeze(-1)).squeeze(-1).tolist()
+            found += [row[: len(target)] for row, target in zip(log_probs, targets[part], strict=True)]
+    return found
+
+
+def largest_difference(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> float:
+    """Between the log-probabilities of whole sentences."""
+    return max(abs(sum(a) - sum(b)) for a, b in zip(one, other, strict=True))
+
+
+def _parts(rows: Sequence[Sequence[int]], pad_id: int = PAD_ID) -> list[Tensor]:
+    """The rows, a hundred at a time, padded."""
+    longest = [max(map(len, rows[i : i + _AT_ONCE])) for i in range(0, len(rows), _AT_ONCE)]
+    return [
+        torch.tensor([[*row, *[pad_id] * (width - len(row))] for row in rows[number * _AT_ONCE :][:_AT_ONCE]])
+        for number, width in enumerate(longest)
+    ]
