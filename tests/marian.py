@@ -1,12 +1,16 @@
-"""What transformers and we make of the same sentences."""
+"""Checkpoints of MarianMT, and what transformers and we make of the same sentences."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import sentencepiece
 import torch
 from torch import Tensor
 
 from transformer_mt.data.batching import pad_rows
+from transformer_mt.data.pairs import Pair
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID, PAD_ID
 from transformer_mt.decoding.scoring import token_log_probs
 from transformer_mt.decoding.search import SearchSettings, beam_search
@@ -85,3 +89,65 @@ def _parts(rows: Sequence[Sequence[int]], pad_id: int = PAD_ID) -> list[Tensor]:
         torch.tensor([[*row, *[pad_id] * (width - len(row))] for row in rows[number * _AT_ONCE :][:_AT_ONCE]])
         for number, width in enumerate(longest)
     ]
+
+
+def write_checkpoint(folder: Path, pairs: Sequence[Pair], **sizes: int) -> Path:
+    """A random MarianMT checkpoint as those of OPUS-MT are: ids that are no model's, pieces that one side lacks.
+
+    Five pieces of source.spm and five of target.spm have no token.
+    """
+    from transformers import MarianConfig, MarianMTModel, MarianTokenizer
+
+    folder.mkdir()
+    sides = [_train_spm(folder / f"{name}.spm", [pair[place] for pair in pairs]) for place, name in _SIDES]
+    missing = {side[-7 - 2 * number] for side in sides for number in range(5)}
+    shared = sorted({piece for side in sides for piece in side if piece not in missing}, key=lambda piece: piece[::-1])
+    vocabulary = {piece: number for number, piece in enumerate(["</s>", "<unk>", *shared, "neither", "<pad>"])}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary, indent=2))
+    pad_id = vocabulary["<pad>"]
+    width = sizes.get("d_model", 64)
+    config = MarianConfig(
+        **{"d_model": width, "encoder_layers": 6, "decoder_layers": 6, **sizes},
+        **{f"{side}_ffn_dim": 4 * width for side in ("encoder", "decoder")},
+        **{f"{side}_attention_heads": 8 for side in ("encoder", "decoder")},
+        vocab_size=len(vocabulary),
+        max_position_embeddings=512,
+        activation_function="swish",
+        scale_embedding=True,
+        init_std=0.6 * width**-0.5,
+        pad_token_id=pad_id,
+        decoder_start_token_id=pad_id,
+        eos_token_id=0,
+        forced_eos_token_id=0,
+    )
+    torch.manual_seed(3)
+    model = MarianMTModel(config)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith("bias"):
+                weight.normal_(std=0.1)
+            elif "attn" in name:
+                weight.mul_(2.0)  # so that it says other things of other sentences
+        model.model.shared.weight.normal_(std=2.0 * width**-0.5)
+        model.model.shared.weight[pad_id] = 0.0
+        model.final_logits_bias.normal_(std=0.5)
+        model.final_logits_bias[0, pad_id] = 3.0  # which would often be said if it could be
+    settings = {"num_beams": 4, "max_length": 24, "bad_words_ids": [[pad_id]], "renormalize_logits": True}
+    model.generation_config.update(**settings)
+    model.save_pretrained(folder)
+    tokenizer = MarianTokenizer(*(str(folder / name) for name in ("source.spm", "target.spm", "vocab.json")))
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+_SIDES = ((1, "source"), (2, "target"))
+
+
+def _train_spm(path: Path, lines: Sequence[str]) -> list[str]:
+    """A model with SentencePiece's own settings; returns its pieces, likeliest first."""
+    with path.open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines), model_writer=file, vocab_size=500, minloglevel=3
+        )
+    model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    return [model.id_to_piece(number) for number in range(3, model.get_piece_size())]

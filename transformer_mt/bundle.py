@@ -103,6 +103,7 @@ def load_bundle(path: Path) -> Bundle:
     about = _read_about(directory)
     config = load_config(directory / "config.yaml")
     tokenizers = TokenizerPair.load(directory / "tokenizer", untrusted=True)  # a bundle may come from anyone
+    _check_shared(config, tokenizers, directory)
     weights = load_tensors(directory / "model.safetensors")
     _check_size(config, tokenizers, weights, directory)
     with _NoDraws():
@@ -111,6 +112,17 @@ def load_bundle(path: Path) -> Bundle:
     golden = _read_golden(directory / "golden.jsonl", tokenizers)
     shortlist = _read_shortlist(directory / SHORTLIST_FILE, tokenizers)
     return Bundle(config, model.eval(), tokenizers, golden, about["facts"], shortlist, directory)
+
+
+def _check_shared(config: Config, tokenizers: TokenizerPair, directory: Path) -> None:
+    """Raise BundleError where one matrix is to serve two vocabularies that differ."""
+    if config.model.tied_embeddings == "all" and not tokenizers.is_joint:
+        src, tgt = (side.pieces(range(side.vocab_size)) for side in (tokenizers.src, tokenizers.tgt))
+        if src != tgt:
+            raise BundleError(
+                f"{directory}: config.yaml has model.tied_embeddings: all, but source.model and target.model have "
+                "different pieces; they are not of one model"
+            )
 
 
 def _check_size(config: Config, tokenizers: TokenizerPair, weights: Mapping[str, Tensor], directory: Path) -> None:

@@ -1,7 +1,7 @@
 """A bundle as a model of Hugging Face transformers: MarianMTModel, or for pre-norm PegasusForConditionalGeneration.
 
-The directory holds what `from_pretrained` reads (config.json, generation_config.json, model.safetensors and the files of
-MarianTokenizer) and a README.md with the model card. transformers is not needed to write it.
+The directory holds what `from_pretrained` reads (config.json, generation_config.json, model.safetensors and the files
+of MarianTokenizer) and a README.md with the model card. transformers is not needed to write it.
 """
 
 import json
@@ -54,8 +54,8 @@ inputs = tokenizer(["{example}"], return_tensors="pt", padding=True)
 print(tokenizer.batch_decode(model.generate(**inputs), skip_special_tokens=True))
 ```
 
-transformer_mt ends a translation at {ratio:g} x source pieces + {extra} pieces; here the limit is {max_length} pieces for every
-source. The strings `<pad>`, `<unk>` and `</s>` in a text are taken for the special pieces of that name.
+transformer_mt ends a translation at {ratio:g} x source pieces + {extra} pieces; here the limit is {max_length} pieces
+for every source. The strings `<pad>`, `<unk>` and `</s>` in a text are taken for the special pieces of that name.
 """
 
 
@@ -95,8 +95,8 @@ def _misfits(model: ModelConfig) -> Iterator[str]:
         )
     if model.tied_embeddings == "none" or (model.tied_embeddings == "decoder" and model.norm_order == "pre"):
         yield (
-            f"model.tied_embeddings: {model.tied_embeddings} cannot be exported: Pegasus (pre-norm) has all only, Marian "
-            "(post-norm) all and decoder; export to CTranslate2 can carry it"
+            f"model.tied_embeddings: {model.tied_embeddings} cannot be exported: Pegasus (pre-norm) has all only, "
+            "Marian (post-norm) all and decoder; export to CTranslate2 can carry it"
         )
 
 
@@ -176,7 +176,7 @@ def _config(bundle: Bundle) -> dict[str, Any]:
 
 def _generation_config(bundle: Bundle) -> dict[str, Any]:
     settings = bundle.config.decoding
-    found = {**_ids(), "num_beams": settings.beam_size, "max_length": _longest_target(bundle)}
+    found: dict[str, Any] = {**_ids(), "num_beams": settings.beam_size, "max_length": _longest_target(bundle)}
     if settings.beam_size > 1:
         found["length_penalty"] = settings.length_penalty
         found["early_stopping"] = "never"  # as we stop: when nothing better can come any more
@@ -220,14 +220,17 @@ def _write_vocabulary(path: Path, tokenizer: Tokenizer) -> None:
 def _card(bundle: Bundle, name: str) -> str:
     model_type, class_name = _CLASSES[bundle.config.model.norm_order]
     example = bundle.golden[0].src if bundle.golden else "..."
-    return _CARD.format(
-        src_lang=bundle.config.data.src_lang,
-        tgt_lang=bundle.config.data.tgt_lang,
-        model_type=model_type,
-        class_name=class_name,
-        name=name,
-        example=example.replace("\\", "\\\\").replace('"', '\\"'),
-        ratio=bundle.config.decoding.max_length_ratio,
-        extra=bundle.config.decoding.max_length_extra,
-        max_length=_longest_target(bundle) - 1,
-    ) + f"\nWritten by transformer_mt {__version__}.\n"
+    return (
+        _CARD.format(
+            src_lang=bundle.config.data.src_lang,
+            tgt_lang=bundle.config.data.tgt_lang,
+            model_type=model_type,
+            class_name=class_name,
+            name=name,
+            example=example.replace("\\", "\\\\").replace('"', '\\"'),
+            ratio=bundle.config.decoding.max_length_ratio,
+            extra=bundle.config.decoding.max_length_extra,
+            max_length=_longest_target(bundle) - 1,
+        )
+        + f"\nWritten by transformer_mt {__version__}.\n"
+    )

@@ -40,7 +40,7 @@ def layer_weights(config: ModelConfig) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def split_weights(tensors: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
     """Copies of the weights of both stacks, under transformers' names."""
-    found = {}
+    found: dict[str, Tensor] = {}
     for ours, theirs in layer_weights(config):
         parts = tensors[ours].detach().chunk(len(theirs))
         found.update((name, part.clone()) for name, part in zip(theirs, parts, strict=True))
