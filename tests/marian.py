@@ -99,7 +99,7 @@ def write_checkpoint(folder: Path, pairs: Sequence[Pair], **sizes: int) -> Path:
     from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 
     folder.mkdir()
-    sides = [_train_spm(folder / f"{name}.spm", [pair[place] for pair in pairs]) for place, name in _SIDES]
+    sides = [train_spm(folder / f"{name}.spm", [pair[place] for pair in pairs]) for place, name in _SIDES]
     missing = {side[-7 - 2 * number] for side in sides for number in range(5)}
     shared = sorted({piece for side in sides for piece in side if piece not in missing}, key=lambda piece: piece[::-1])
     vocabulary = {piece: number for number, piece in enumerate(["</s>", "<unk>", *shared, "neither", "<pad>"])}
@@ -143,11 +143,11 @@ def write_checkpoint(folder: Path, pairs: Sequence[Pair], **sizes: int) -> Path:
 _SIDES = ((1, "source"), (2, "target"))
 
 
-def _train_spm(path: Path, lines: Sequence[str]) -> list[str]:
+def train_spm(path: Path, lines: Sequence[str], vocab_size: int = 500) -> list[str]:
     """A model with SentencePiece's own settings; returns its pieces, likeliest first."""
     with path.open("wb") as file:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines), model_writer=file, vocab_size=500, minloglevel=3
+            sentence_iterator=iter(lines), model_writer=file, vocab_size=vocab_size, minloglevel=3
         )
     model = sentencepiece.SentencePieceProcessor(model_file=str(path))
     return [model.id_to_piece(number) for number in range(3, model.get_piece_size())]

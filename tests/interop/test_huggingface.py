@@ -168,7 +168,7 @@ def test_what_transformers_cannot_compute_is_refused_by_name(
 
 def test_what_is_there_already_is_left_alone(make_bundle: MakeBundle, tmp_path: Path) -> None:
     (tmp_path / "exported").mkdir()
-    with pytest.raises(TransformerMTError, match="exists already"):
+    with pytest.raises(TransformerMTError, match="nothing is overwritten"):
         export_huggingface(make_bundle(), tmp_path / "exported")
     assert list((tmp_path / "exported").iterdir()) == []
 

@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read the checkpoint and write the bundle."""
     if os.path.lexists(args.bundle):
-        raise TransformerMTError(f"{args.bundle}: exists already; choose another directory, or remove it first")
+        raise TransformerMTError(f"{args.bundle}: exists, and nothing is overwritten; remove it or choose another name")
     from transformer_mt.bundle import save_bundle
     from transformer_mt.interop.marian import import_marian
 

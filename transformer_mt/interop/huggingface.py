@@ -68,7 +68,7 @@ def export_huggingface(bundle: Bundle, path: Path) -> None:
     if misfit := next(_misfits(bundle.config.model), None):
         raise BundleError(f"{bundle.path or 'the model'}: {misfit}")
     if os.path.lexists(path):
-        raise TransformerMTError(f"{path}: exists already; choose another directory, or remove it first")
+        raise TransformerMTError(f"{path}: exists, and nothing is overwritten; remove it or choose another name")
     with atomic_directory(path) as directory:
         save_tensors(directory / "model.safetensors", _tensors(bundle), {"format": "pt"})
         write_json(directory / "config.json", _config(bundle))
