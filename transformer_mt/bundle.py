@@ -106,7 +106,7 @@ def load_bundle(path: Path) -> Bundle:
     _check_shared(config, tokenizers, directory)
     weights = load_tensors(directory / "model.safetensors")
     _check_size(config, tokenizers, weights, directory)
-    with _NoDraws():
+    with NoDraws():
         model = build_model(config, tokenizers)
     load_weights(model, weights, directory / "model.safetensors")
     golden = _read_golden(directory / "golden.jsonl", tokenizers)
@@ -139,7 +139,7 @@ def _check_size(config: Config, tokenizers: TokenizerPair, weights: Mapping[str,
         )
 
 
-class _NoDraws(TorchFunctionMode):
+class NoDraws(TorchFunctionMode):
     """Nothing is drawn at random: for weights that are replaced right away."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

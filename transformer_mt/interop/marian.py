@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from transformer_mt.bundle import Bundle, Golden, build_model
+from transformer_mt.bundle import Bundle, Golden, NoDraws, build_model
 from transformer_mt.config.loading import from_dict
 from transformer_mt.config.schema import Config
 from transformer_mt.data.tokenizer import META_BLANK
@@ -30,7 +30,7 @@ from transformer_mt.tensors import load_tensors, load_weights
 WEIGHTS = "model.safetensors"
 FORBIDDEN = -1e3
 """The logit bias of a piece that may not be said: its probability is 0, and every arithmetic holds the number."""
-NUM_GOLDEN = 20
+NUM_GOLDEN = 10
 _EMBEDDINGS = (
     "model.shared.weight",
     "model.encoder.embed_tokens.weight",
@@ -55,7 +55,8 @@ def import_marian(directory: Path, src_lang: str, tgt_lang: str) -> Bundle:
     config = _config(settings, vocabulary, {"src_lang": src_lang, "tgt_lang": tgt_lang}, directory)
     tensors = load_tensors(directory / WEIGHTS)
     weights = _weights(tensors, config, settings, vocabulary, directory / WEIGHTS)
-    model = build_model(config, vocabulary.tokenizers)
+    with NoDraws():
+        model = build_model(config, vocabulary.tokenizers)
     load_weights(model, weights, directory / WEIGHTS)
     names = ("config.json", "generation_config.json", WEIGHTS, "source.spm", "target.spm", "vocab.json")
     files = {name: sha256_of(directory / name) for name in names if (directory / name).is_file()}
@@ -110,7 +111,7 @@ def _weights(
     """Our weights in float32; raises BundleError with the first tensors that do not fit."""
     if config.model.num_encoder_layers + config.model.num_decoder_layers > len(tensors):
         raise BundleError(f"{path}: config.json describes more layers than there are tensors; not of one model")
-    with torch.device("meta"):  # shapes without memory
+    with torch.device("meta"), NoDraws():  # shapes without memory
         shapes = dict(Transformer(config.model, settings.vocab_size, settings.vocab_size).named_parameters())
     wanted = {
         name: (shapes[ours].shape[0] // len(theirs), *shapes[ours].shape[1:])
@@ -169,7 +170,7 @@ def _golden(bundle: Bundle) -> list[Golden]:
     words = [piece[1:] for piece in pieces if piece[0] == META_BLANK and piece[1:].isalpha()]
     words = [word for word, ids in zip(words, source.encode(words), strict=True) if len(ids) == 1] or ["a"]
     generator = random.Random(1)
-    lines = [" ".join(generator.choices(words, k=generator.randint(3, 8))) for _ in range(NUM_GOLDEN)]
+    lines = [" ".join(generator.choices(words, k=generator.randint(3, 6))) for _ in range(NUM_GOLDEN)]
     settings = replace(bundle.config.decoding, precision="fp32")  # which every machine has
     translations = Translator.from_bundles([bundle], torch.device("cpu"), settings).translate(lines)
     return [Golden(*pair, settings.beam_size, "fp32") for pair in zip(lines, translations, strict=True)]
