@@ -17,6 +17,7 @@ from transformer_mt.decoding.search import SearchSettings, beam_search
 from transformer_mt.decoding.step import ModelStep
 from transformer_mt.model.transformer import Transformer
 
+LANGUAGES = ("--src-lang", "en", "--tgt-lang", "fr")
 _AT_ONCE = 100
 
 
@@ -151,3 +152,9 @@ def train_spm(path: Path, lines: Sequence[str], vocab_size: int = 500) -> list[s
         )
     model = sentencepiece.SentencePieceProcessor(model_file=str(path))
     return [model.id_to_piece(number) for number in range(3, model.get_piece_size())]
+
+
+def change_json(path: Path, changes: dict[str, Any]) -> None:
+    """Change keys of a file; `...` removes one."""
+    values = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({key: value for key, value in values.items() if value is not ...}))

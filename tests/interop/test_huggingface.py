@@ -13,7 +13,6 @@ from tests.marian import largest_difference, our_log_probs, our_search, their_lo
 from transformer_mt.bundle import Bundle, build_model, load_bundle
 from transformer_mt.config.schema import Config, DataConfig, DecodingConfig, ModelConfig, TokenizerConfig
 from transformer_mt.data.pairs import Pair
-from transformer_mt.data.synthetic.corpus import synthesize
 from transformer_mt.data.tokenizer import TokenizerPair, train_tokenizers
 from transformer_mt.data.vocabulary import EOS_ID, PAD_ID
 from transformer_mt.decoding.translator import Translator
@@ -24,12 +23,6 @@ transformers = pytest.importorskip("transformers", reason="needs the package tra
 
 MakeBundle = Callable[..., Bundle]
 SMALL = {"d_model": 32, "num_heads": 4, "d_ff": 48, "num_encoder_layers": 2, "num_decoder_layers": 2}
-
-
-@pytest.fixture(scope="module")
-def pairs() -> list[Pair]:
-    corpus = synthesize(3, 1200, 100, 500)
-    return [Pair(1, *pair) for pair in (*corpus.test, *corpus.train)]
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ MAX_VOCABULARY_BYTES = 1 << 23
 """Of vocab.json; that of 60,000 pieces has about two million."""
 _UNKNOWN_PENALTY = 10.0
 """By how much SentencePiece takes an unknown character for less likely than the least likely piece."""
+_PAD, _UNK, _, _EOS = SPECIAL_PIECES
 _LANGUAGE_CODE = re.compile(">>.+<<")
 
 
@@ -43,7 +44,7 @@ def read_vocabulary(directory: Path, settings: MarianSettings) -> MarianVocabula
     """
     ids = _read_ids(directory, settings)
     source, target = PieceModel.load(directory / SOURCE_SPM), PieceModel.load(directory / TARGET_SPM)
-    pad, unk, start, eos = (settings.pad_id, ids[SPECIAL_PIECES[UNK_ID]], settings.start_id, settings.eos_id)
+    pad, unk, start, eos = (settings.pad_id, ids[_UNK], settings.start_id, settings.eos_id)
     rows = [pad, unk, start, eos, *(one for one in range(len(ids)) if one not in (pad, unk, start, eos))]
     texts = {one: text for text, one in ids.items()}
     pieces = [*SPECIAL_PIECES, *(_plain_text(texts[one], one) for one in rows[len(SPECIAL_PIECES) :])]
@@ -79,10 +80,9 @@ def _read_ids(directory: Path, settings: MarianSettings) -> dict[str, int]:
             f"{path}: must number its pieces from 0 to {settings.vocab_size - 1:,} (vocab_size in config.json), each "
             f"number once; it has {len(ids):,} pieces and {len(set(ids.values())):,} different numbers"
         )
-    for text, wanted in zip(SPECIAL_PIECES, (settings.pad_id, None, None, settings.eos_id), strict=True):
-        is_needed = text != SPECIAL_PIECES[BOS_ID]
-        if is_needed and (text not in ids or wanted not in (None, ids[text])):
-            there = f"has number {ids[text]}, config.json says {wanted}" if text in ids else "is missing"
+    for text, token in ((_PAD, settings.pad_id), (_UNK, None), (_EOS, settings.eos_id)):
+        if text not in ids or token not in (None, ids[text]):
+            there = f"has number {ids[text]}, config.json says {token}" if text in ids else "is missing"
             raise BundleError(f"{path}: {text} {there}; vocabulary and model are not of one checkpoint")
     if code := next(filter(_LANGUAGE_CODE.fullmatch, ids), None):
         raise BundleError(
@@ -102,14 +102,12 @@ def _check_tokenizer_config(path: Path) -> None:
         raise BundleError(f"{path}: must hold keys with values")
     if config.get("separate_vocabs"):
         raise BundleError(f"{path}: separate_vocabs is not supported; one vocabulary is needed")
-    names = zip(("pad_token", "unk_token", "bos_token", "eos_token"), SPECIAL_PIECES, strict=True)
-    wanted = {name: text for name, text in names if name != "bos_token"}
-    for name, text in wanted.items():
+    for name, text in (("pad_token", _PAD), ("unk_token", _UNK), ("eos_token", _EOS)):
         if _content(config.get(name, text)) != text:
             raise BundleError(f"{path}: {name} is {_content(config[name])[:40]!r}, only {text} can be imported")
     added = config.get("added_tokens_decoder", {})
     texts = map(_content, added.values()) if isinstance(added, Mapping) else [str(added)]
-    if odd := next((text for text in texts if text not in wanted.values()), None):
+    if odd := next((text for text in texts if text not in (_PAD, _UNK, _EOS)), None):
         raise BundleError(f"{path}: added_tokens_decoder has {odd[:40]!r}, and added tokens cannot be imported")
 
 
