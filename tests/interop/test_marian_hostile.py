@@ -11,9 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests import hostile
 from tests.marian import LANGUAGES, change_json, train_spm
 from transformer_mt.cli.main import main
+from transformer_mt.data.tokenizer import problem_in_child
 from transformer_mt.errors import BundleError
+from transformer_mt.interop import marian
 from transformer_mt.interop.marian import import_marian
 
 pytest.importorskip("transformers", reason="needs the package transformers, which makes the checkpoint")
@@ -142,6 +145,43 @@ def test_what_does_not_fit_is_refused_in_a_line(
     assert told in error and error.count("\n") == 1 and error.startswith("transformer-mt: error: ")
     assert str(directory) in error and len(error) < 1000
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint"}
+
+
+RULES = ("rules-cut-short", "rules-of-garbage", "rules-out-of-bounds")
+
+
+@pytest.mark.parametrize("name", list(hostile.tokenizers(b"")))
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_hostile_tokenizer_crashes_nothing(
+    checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    side: str,
+    name: str,
+) -> None:
+    monkeypatch.setattr(marian, "NUM_GOLDEN", 1)
+    directory = Path(shutil.copytree(checkpoint, tmp_path / "checkpoint"))
+    sound = (directory / f"{side}.spm").read_bytes()
+    data = hostile.tokenizers(sound)[name]
+    if name in RULES:  # in a model whose pieces fit
+        data = sound + data.removeprefix(hostile.SOUND)
+    (directory / f"{side}.spm").write_bytes(data)
+    code = main(["import", str(directory), str(tmp_path / "bundle"), *LANGUAGES])
+    error = capsys.readouterr().err
+    assert (code, (tmp_path / "bundle").exists()) in ((0, True), (2, False))
+    assert code == 0 or (error.count("\n") == 1 and f"{side}.spm" in error)
+
+
+def test_a_crash_of_sentencepiece_is_told(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    monkeypatch.setattr("transformer_mt.data.tokenizer._PROBE", crash)
+    problem_in_child.cache_clear()
+    assert main(["import", str(checkpoint), str(tmp_path / "bundle"), *LANGUAGES]) == 2
+    assert "source.spm: with the pieces of vocab.json: SentencePiece crashed" in capsys.readouterr().err
+    problem_in_child.cache_clear()
 
 
 @pytest.mark.parametrize(("option", "value"), [("--src-lang", "English"), ("--tgt-lang", "en")])

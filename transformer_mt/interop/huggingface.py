@@ -125,8 +125,8 @@ def _longest_source(bundle: Bundle) -> int:
 
 def _longest_target(bundle: Bundle) -> int:
     """Most tokens of a translation, its beginning included: transformers knows no limit that goes with the source."""
-    settings = bundle.config.decoding
-    return 1 + math.floor(_longest_source(bundle) * settings.max_length_ratio) + settings.max_length_extra
+    settings, longest = bundle.config.decoding, max(bundle.config.data.max_length, _longest_source(bundle))
+    return 1 + math.floor(longest * settings.max_length_ratio) + settings.max_length_extra
 
 
 def _num_positions(bundle: Bundle) -> int:
