@@ -25,7 +25,7 @@ from transformer_mt.interop.marian_vocabulary import MarianVocabulary, read_voca
 from transformer_mt.interop.marian_weights import layer_weights
 from transformer_mt.model.positions import sinusoids
 from transformer_mt.model.transformer import Transformer
-from transformer_mt.tensors import load_tensors, load_weights
+from transformer_mt.tensors import WEIGHT_TYPES, load_tensors, load_weights
 
 WEIGHTS = "model.safetensors"
 FORBIDDEN = -1e3
@@ -40,7 +40,6 @@ _EMBEDDINGS = (
 """Names of the one matrix; some checkpoints have it under several."""
 _POSITIONS = ("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight")
 _BIAS = "final_logits_bias"
-_FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 def import_marian(directory: Path, src_lang: str, tgt_lang: str) -> Bundle:
@@ -143,7 +142,7 @@ def _problems(tensors: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...
         tensor = tensors[name]
         if tuple(tensor.shape) != wanted[name]:
             found.append(f"{name} is {tuple(tensor.shape)} instead of {wanted[name]}")
-        elif tensor.dtype not in _FLOATS:
+        elif tensor.dtype not in WEIGHT_TYPES:
             found.append(f"{name} is of type {str(tensor.dtype).removeprefix('torch.')}, which no weight is")
         elif not torch.isfinite(tensor).all():
             found.append(f"{name} holds NaN or infinity")
