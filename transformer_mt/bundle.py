@@ -103,14 +103,26 @@ def load_bundle(path: Path) -> Bundle:
     about = _read_about(directory)
     config = load_config(directory / "config.yaml")
     tokenizers = TokenizerPair.load(directory / "tokenizer", untrusted=True)  # a bundle may come from anyone
+    _check_shared(config, tokenizers, directory)
     weights = load_tensors(directory / "model.safetensors")
     _check_size(config, tokenizers, weights, directory)
-    with _NoDraws():
+    with NoDraws():
         model = build_model(config, tokenizers)
     load_weights(model, weights, directory / "model.safetensors")
     golden = _read_golden(directory / "golden.jsonl", tokenizers)
     shortlist = _read_shortlist(directory / SHORTLIST_FILE, tokenizers)
     return Bundle(config, model.eval(), tokenizers, golden, about["facts"], shortlist, directory)
+
+
+def _check_shared(config: Config, tokenizers: TokenizerPair, directory: Path) -> None:
+    """Raise BundleError where one matrix is to serve two vocabularies that differ."""
+    if config.model.tied_embeddings == "all" and not tokenizers.is_joint:
+        src, tgt = (side.pieces(range(side.vocab_size)) for side in (tokenizers.src, tokenizers.tgt))
+        if src != tgt:
+            raise BundleError(
+                f"{directory}: config.yaml has model.tied_embeddings: all, but source.model and target.model have "
+                "different pieces; they are not of one model"
+            )
 
 
 def _check_size(config: Config, tokenizers: TokenizerPair, weights: Mapping[str, Tensor], directory: Path) -> None:
@@ -127,7 +139,7 @@ def _check_size(config: Config, tokenizers: TokenizerPair, weights: Mapping[str,
         )
 
 
-class _NoDraws(TorchFunctionMode):
+class NoDraws(TorchFunctionMode):
     """Nothing is drawn at random: for weights that are replaced right away."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

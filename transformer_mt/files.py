@@ -298,9 +298,9 @@ MAX_JSON_BYTES = 1 << 21
 """Of what we write of ourselves as JSON, which is a few kilobytes; empty lists take 32 times as much memory."""
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, most_bytes: int = MAX_JSON_BYTES) -> Any:
     """Read JSON; raises DataError naming the file when it is missing, malformed or far too long."""
-    return parse_json(read_small_text(path), str(path))
+    return parse_json(read_small_text(path, most_bytes), str(path))
 
 
 def parse_json(text: str, name: str) -> Any:
@@ -311,13 +311,13 @@ def parse_json(text: str, name: str) -> Any:
         raise DataError(f"{name}: is not valid JSON ({error})") from None
 
 
-def read_small_text(path: Path) -> str:
+def read_small_text(path: Path, most_bytes: int = MAX_JSON_BYTES) -> str:
     """The text of a file of JSON; raises DataError when it is longer than such files are."""
     check_readable_file(path)
     with path.open("rb") as file:
-        raw = file.read(MAX_JSON_BYTES + 1)
-    if len(raw) > MAX_JSON_BYTES:
-        raise DataError(f"{path}: has more than {MAX_JSON_BYTES:,} bytes; this is no file of ours")
+        raw = file.read(most_bytes + 1)
+    if len(raw) > most_bytes:
+        raise DataError(f"{path}: has more than {most_bytes:,} bytes, which no such file has")
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -14,14 +14,15 @@ from transformer_mt.files import atomic_file
 
 MAX_HEADER_BYTES = 1 << 22
 """Of a safetensors file: names, types and places of some 30,000 tensors. Reading each takes time and memory."""
-_WEIGHT_TYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+WEIGHT_TYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+"""What weights are kept in."""
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write `tensors` to `path`, atomically; shared or strided storage is written out plainly."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_file(path) as file:
-        file.write(save(plain))
+        file.write(save(plain, metadata))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -75,7 +76,7 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], origin: Path |
     for name in weights.keys() & tensors.keys():
         if weights[name].shape != tensors[name].shape:
             problems.append(f"{name} is {tuple(tensors[name].shape)} instead of {tuple(weights[name].shape)}")
-        elif tensors[name].dtype not in _WEIGHT_TYPES:
+        elif tensors[name].dtype not in WEIGHT_TYPES:
             problems.append(f"{name} is of type {str(tensors[name].dtype).removeprefix('torch.')}, which no weight is")
         elif not torch.isfinite(tensors[name]).all():
             problems.append(f"{name} holds NaN or infinity")

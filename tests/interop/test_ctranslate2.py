@@ -75,6 +75,15 @@ def test_every_architecture_gives_our_greedy_tokens_and_log_probs(
     assert sides.largest_difference(sides.pieces[::-1]) < TOLERANCE
 
 
+@pytest.mark.parametrize("tied", ["all", "none"])
+def test_what_imported_models_have_is_carried_too(tied: str, tokenizers: TokenizerPair, tmp_path: Path) -> None:
+    """SiLU without a gate, and a bias of the output."""
+    bundle = drawn_bundle(tokenizers, activation="silu", output_bias=True, norm_order="post", tied_embeddings=tied)
+    sides = Sides(bundle, tmp_path / "out", LINES)
+    assert best(sides.theirs(12)) == sides.ours(12)
+    assert sides.largest_difference(sides.pieces[::-1]) < TOLERANCE
+
+
 def test_two_tokenizers_go_with_the_model(tmp_path: Path) -> None:
     pair = train_on_pairs(joint=False, vocab_size=285)
     bundle = drawn_bundle(pair, tied_embeddings="decoder")

@@ -29,12 +29,14 @@ def first_log_probs(model: Transformer) -> torch.Tensor:
 
 @pytest.mark.parametrize("positions", ["sinusoidal", "rotary"])
 @pytest.mark.parametrize("norm_order", ["pre", "post"])
-@pytest.mark.parametrize("activation", ["relu", "swiglu"])
+@pytest.mark.parametrize(("activation", "bias"), [("relu", False), ("silu", True), ("swiglu", False)])
 @pytest.mark.parametrize("precision", precisions(torch.device("cpu"))[1:])
 def test_in_few_bits_it_computes_the_same_to_its_precision(
-    make_model: MakeModel, positions: str, norm_order: str, activation: str, precision: Arithmetic
+    make_model: MakeModel, positions: str, norm_order: str, activation: str, bias: bool, precision: Arithmetic
 ) -> None:
-    model = make_model(positions=positions, norm_order=norm_order, activation=activation).eval()
+    model = make_model(positions=positions, norm_order=norm_order, activation=activation, output_bias=bias).eval()
+    if bias:
+        torch.nn.init.normal_(model.output_proj.bias, std=3.0)  # which would be noticed if it were forgotten
     wide, narrow = first_log_probs(model), first_log_probs(packed(model, precision))
     assert narrow.dtype == torch.float32
     assert (narrow - wide).abs().max() < {"bf16": 0.1, "int8": 0.3}[precision]
@@ -64,6 +66,16 @@ def test_what_is_not_computed_row_by_row_in_c_is_not_said_to_be(make_model: Make
     for choices in ({"attention_window": 3}, {"num_heads": 4}, {"activation": "gelu", "d_ff": 48}):
         other = make_model(**{"d_model": 32, "num_heads": 2, "d_ff": 64, **choices})
         assert "int8" not in precisions(torch.device("cpu")) or not is_row_wise(packed(other, "int8"))
+
+
+@pytest.mark.parametrize("precision", precisions(torch.device("cpu")))
+def test_some_outputs_alone_are_those_of_all_with_their_bias(make_model: MakeModel, precision: Arithmetic) -> None:
+    model = make_model(output_bias=True)
+    torch.nn.init.normal_(model.output_proj.bias, std=3.0)
+    ready, ids = packed(model, precision), torch.tensor([3, 17, 4, 3])
+    hidden = torch.randn(2, 3, 16, dtype=torch.float32 if precision == "fp32" else torch.bfloat16)
+    with torch.inference_mode():
+        torch.testing.assert_close(ready.output_rows(ids)(hidden), ready.project(hidden)[..., ids])
 
 
 def test_packing_shares_the_vectors_and_changes_nothing_of_the_model(make_model: MakeModel) -> None:

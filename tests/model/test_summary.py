@@ -17,7 +17,13 @@ MakeConfig = Callable[..., ModelConfig]
 @pytest.mark.parametrize("tied", ["all", "decoder", "none"])
 @pytest.mark.parametrize("order", ["pre", "post"])
 @pytest.mark.parametrize(
-    "rest", [{}, {"positions": "learned", "norm": "rms"}, {"positions": "rotary", "activation": "swiglu"}]
+    "rest",
+    [
+        {},
+        {"positions": "learned", "norm": "rms"},
+        {"positions": "rotary", "activation": "swiglu"},
+        {"activation": "silu", "output_bias": True},
+    ],
 )
 def test_block_counts_add_up_to_the_model(
     make_config: MakeConfig, tied: str, order: str, rest: dict[str, object]

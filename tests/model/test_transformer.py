@@ -19,11 +19,12 @@ VARIANTS = [
     for positions, rest in (
         ("sinusoidal", {}),
         ("learned", {"activation": "gelu", "tied_embeddings": "none"}),
+        ("sinusoidal", {"activation": "silu", "output_bias": True}),
         ("rotary", {"activation": "swiglu", "norm": "rms", "tied_embeddings": "decoder"}),
         ("none", {"attention_window": 2}),
     )
 ]
-each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: f"{v['norm_order']}-{v['positions']}")
+each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: "-".join(map(str, v.values())))
 
 
 def random_batch() -> tuple[Tensor, Tensor]:
@@ -172,6 +173,25 @@ def test_tied_matrices_are_shared_and_counted_once(make_model: MakeModel, tied: 
     others = sum(p.numel() for n, p in model.named_parameters() if "tokens" not in n and "output_proj" not in n)
     assert model.num_parameters() == others + matrices * 20 * 16
     torch.testing.assert_close(model.project(torch.eye(16)), output.T)
+
+
+@pytest.mark.parametrize("tied", ["all", "decoder", "none"])
+def test_an_output_bias_is_added_to_the_logits(make_model: MakeModel, tied: str) -> None:
+    model = make_model(tied_embeddings=tied, output_bias=True).double()
+    hidden = torch.randn(2, 3, 16, dtype=torch.float64)
+    plain = hidden @ model.output_proj.weight.T + model.output_proj.bias
+    torch.testing.assert_close(model.project(hidden), plain)
+    without = make_model(tied_embeddings=tied).num_parameters()
+    assert model.num_parameters() == without + 20
+    assert torch.equal(Transformer(model.config, 20, 20).output_proj.bias, torch.zeros(20))  # as a training begins
+
+
+def test_silu_is_x_times_its_sigmoid(make_model: MakeModel) -> None:
+    feed_forward = make_model(activation="silu").double().encoder.layers[0].feed_forward
+    x = torch.randn(5, 16, dtype=torch.float64)
+    inside = x @ feed_forward.in_proj.weight.T + feed_forward.in_proj.bias
+    plain = (inside / (1 + (-inside).exp())) @ feed_forward.out_proj.weight.T + feed_forward.out_proj.bias
+    torch.testing.assert_close(feed_forward(x), plain)
 
 
 def test_xavier_draws_each_fused_projection_on_its_own(make_config: MakeConfig) -> None:

@@ -64,7 +64,7 @@ def test_a_step_is_that_of_the_layers_part_by_part(variant: dict[str, str], beam
 
 
 def test_models_that_c_does_not_have_are_stepped_part_by_part() -> None:
-    for choices in ({"activation": "gelu"}, {"attention_window": 3}, {"num_heads": 8}):
+    for choices in ({"activation": "gelu"}, {"activation": "silu"}, {"attention_window": 3}, {"num_heads": 8}):
         assert packed(make_model(**choices), "int8").compiled is None
     assert packed(make_model(), "bf16").compiled is None
 

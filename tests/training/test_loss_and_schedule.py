@@ -23,8 +23,9 @@ from transformer_mt.training.schedule import lr_at
 @pytest.mark.parametrize("divisor", [1.0, 7.0])
 @pytest.mark.parametrize("scale", [1.0, 256.0])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize("has_bias", [False, True])
 def test_loss_and_gradient_equal_cross_entropy(
-    smoothing: float, scale: float, divisor: float, monkeypatch: pytest.MonkeyPatch
+    has_bias: bool, smoothing: float, scale: float, divisor: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loss_module, "CHUNK_ELEMENTS", 70)  # several chunks, the last one short
     monkeypatch.setattr(loss_module, "ROW_BLOCK", 4)
@@ -33,16 +34,18 @@ def test_loss_and_gradient_equal_cross_entropy(
     hidden = torch.randn(26, 8, requires_grad=True)  # three rows more than targets, which count for nothing
     weight = torch.randn(30, 8, requires_grad=True)
     targets = torch.randint(0, 30, (23,))
-    objective, nll = smoothed_cross_entropy(hidden, weight, targets, smoothing, divisor)
+    bias = torch.randn(30, requires_grad=True) if has_bias else None
+    objective, nll = smoothed_cross_entropy(hidden, weight, targets, smoothing, divisor, bias)
     (objective * scale).backward()
-    found = hidden.grad, weight.grad
-    hidden.grad = weight.grad = None
-    logits = (hidden @ weight.T)[:23]
+    wide = [None if x is None else x.detach().double().requires_grad_() for x in (hidden, weight, bias)]
+    logits = F.linear(*wide)[:23]
     expected = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="sum") / divisor
     (expected * scale).backward()
-    torch.testing.assert_close(objective, expected)
-    torch.testing.assert_close(nll, F.cross_entropy(logits, targets, reduction="sum"))
-    torch.testing.assert_close(found, (hidden.grad, weight.grad), rtol=1e-4, atol=1e-6 * scale)
+    torch.testing.assert_close(objective.double(), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(nll.double(), F.cross_entropy(logits, targets, reduction="sum"), rtol=1e-6, atol=1e-6)
+    for ours, plain in zip((hidden, weight, bias), wide, strict=True):
+        if plain is not None:
+            torch.testing.assert_close(ours.grad.double(), plain.grad, rtol=1e-4, atol=1e-6 * scale)
 
 
 def test_loss_is_computed_in_float32_from_bf16_logits() -> None:

@@ -12,6 +12,7 @@ from transformer_mt.errors import TransformerMTError
 TARGETS = {
     "ctranslate2": "a directory for CTranslate2",
     "argos": "a package, PATH.argosmodel, for Argos Translate and LibreTranslate",
+    "huggingface": "a directory for Hugging Face transformers",
 }
 """Each is written by `export_NAME` of the module `interop.NAME`, given a bundle and a path."""
 QUANTIZED = ("ctranslate2", "argos")
@@ -21,8 +22,9 @@ EXAMPLES = """\
 examples:
   transformer-mt export runs/multi30k exported/multi30k-ct2 --to ctranslate2 --quantization int8
   transformer-mt export runs/multi30k exported/translate-en_fr.argosmodel --to argos
+  transformer-mt export runs/multi30k exported/multi30k-hf --to huggingface
 
-docs/export.md says what each format carries.
+docs/export.md and docs/huggingface.md say what each format carries.
 """
 
 

@@ -7,13 +7,14 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 
 from transformer_mt import __version__
 from transformer_mt.errors import Interrupted, TransformerMTError
 
 COMMANDS = (
-    "train", "diagnose", "evaluate", "translate", "score", "bench", "export", "verify", "verify-resume", "data",
-    "model", "config",
+    "train", "diagnose", "evaluate", "translate", "score", "bench", "export", "import", "verify", "verify-resume",
+    "data", "model", "config",
 )  # fmt: skip
 EPILOG = """\
 exit codes:
@@ -81,7 +82,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"transformer-mt {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        import_module(f"transformer_mt.cli.{name.replace('-', '_')}").add_parser(commands)
+        module = name.replace("-", "_") + ("_" if iskeyword(name) else "")
+        import_module(f"transformer_mt.cli.{module}").add_parser(commands)
     return parser
 
 

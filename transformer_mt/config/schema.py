@@ -54,10 +54,12 @@ class ModelConfig:
     """How the order of the tokens is told to the model."""
     max_positions: int = 1024
     """Longest sequence for sinusoidal and learned positions."""
-    activation: Literal["relu", "gelu", "swiglu"] = "relu"
-    """Non-linearity of the feed-forward blocks; swiglu (Shazeer 2020) adds a third matrix."""
+    activation: Literal["relu", "gelu", "silu", "swiglu"] = "relu"
+    """Non-linearity of the feed-forward blocks; swiglu (Shazeer 2020) is silu, multiplied by a third matrix's map."""
     tied_embeddings: Literal["all", "decoder", "none"] = "all"
     """all: source, target and output share one matrix; decoder: target and output do; none: three matrices."""
+    output_bias: bool = False
+    """Add a trained number to the logit of each target piece, as models of Marian do."""
     attention_window: int | None = None
     """Self-attention sees only this many positions to each side; null sees all."""
     dropout: float = 0.1
@@ -240,7 +242,7 @@ class DecodingConfig:
     """A hypothesis of n tokens, end included, scores log P / n ** length_penalty; 0 compares bare probabilities."""
     max_length_ratio: float = 1.5
     """A translation ends at the latest after max_length_ratio x source pieces + max_length_extra pieces, not counting
-    beginnings and terms that were given."""
+    beginnings and terms that were given; 0 makes it max_length_extra for every source."""
     max_length_extra: int = 10
     """See max_length_ratio."""
     no_repeat_ngram: int | None = None
@@ -260,7 +262,7 @@ class DecodingConfig:
     def problems(self) -> Iterator[str]:
         yield from rules.at_least("beam_size", self.beam_size, 1)
         yield from rules.zero_or_above("length_penalty", self.length_penalty)
-        yield from rules.above_zero("max_length_ratio", self.max_length_ratio)
+        yield from rules.zero_or_above("max_length_ratio", self.max_length_ratio)
         yield from rules.at_least("max_length_extra", self.max_length_extra, 1)
         for name in ("no_repeat_ngram", "batch_tokens"):
             yield from rules.at_least(name, getattr(self, name), 1)

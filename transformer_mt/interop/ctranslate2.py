@@ -30,7 +30,7 @@ NUM_POSITIONS = 1600
 translation may be half as long again."""
 
 _SEPARATOR = re.compile(r"[ \t\n]")
-_ACTIVATIONS = {"relu": "RELU", "gelu": "GELU", "swiglu": "SWISH"}
+_ACTIVATIONS = {"relu": "RELU", "gelu": "GELU", "silu": "SWISH", "swiglu": "SWISH"}
 
 _README = """\
 # {src_lang} to {tgt_lang}, for CTranslate2
@@ -100,13 +100,15 @@ def write_model(bundle: Bundle, directory: Path, quantization: str) -> None:
     config, model = bundle.config.model, bundle.model
     if config.attention_window is not None:
         raise TransformerMTError(
-            f"model.attention_window: {config.attention_window} cannot be exported, for attention in CTranslate2 sees "
-            "all positions; a model that was trained without it can"
+            f"model.attention_window: {config.attention_window} cannot be exported in any format, for attention sees all "
+            "positions there; a model that was trained without it can"
         )
     spec = _new_spec(config)
     _set_side(spec.encoder, spec.encoder.embeddings[0], model.encoder, model.src_embedding)
     _set_side(spec.decoder, spec.decoder.embeddings, model.decoder, model.tgt_embedding)
     spec.decoder.projection.weight = _numbers(model.output_proj.weight)
+    if model.output_proj.bias is not None:
+        spec.decoder.projection.bias = _numbers(model.output_proj.bias)
     if length := _num_positions(config):
         spec.encoder.position_encodings.encodings = _positions(model.src_embedding, length)
         spec.decoder.position_encodings.encodings = _positions(model.tgt_embedding, length)

@@ -38,7 +38,7 @@ def build_norm(config: ModelConfig) -> nn.Module:
 
 
 class FeedForward(nn.Module):
-    """Two linear maps with a non-linearity between; swiglu (Shazeer 2020) multiplies by a third one."""
+    """Two linear maps with a non-linearity between; swiglu (Shazeer 2020) is silu, multiplied by a third one."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -58,6 +58,8 @@ class FeedForward(nn.Module):
         x = self.in_proj(x)
         if self.activation == "gelu":
             return F.gelu(x)
+        if self.activation == "silu":
+            return F.silu(x)
         gate, value = x.chunk(2, dim=-1)
         return F.silu(gate) * value
 

@@ -39,8 +39,8 @@ class Linear(nn.Linear):
         return mapped[: len(rows)].view(*x.shape[:-1], self.out_features) if missing or x.dim() != 2 else mapped
 
     def rows(self, ids: Tensor) -> "PackedLinear":
-        """The map to the outputs `ids` alone, for a map without bias."""
-        return PackedLinear(self.weight[ids], None, self.weight.dtype)
+        """The map to the outputs `ids` alone."""
+        return PackedLinear(self.weight[ids], _at(self.bias, ids), self.weight.dtype)
 
     def _map(self, x: Tensor, relu: bool) -> Tensor:
         mapped = super().forward(x)
@@ -70,15 +70,15 @@ class PackedLinear(nn.Module):
 
 
 class PackedOutput(PackedLinear):
-    """A packed map without bias of which some outputs can be had alone."""
+    """A packed map of which some outputs can be had alone."""
 
-    def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
-        super().__init__(weight, None, dtype)
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
+        super().__init__(weight, bias, dtype)
         self.unpacked = weight
 
     def rows(self, ids: Tensor) -> PackedLinear:
         """The map to the outputs `ids` alone."""
-        return PackedLinear(self.unpacked[ids], None, self.dtype)
+        return PackedLinear(self.unpacked[ids], _at(self.bias, ids), self.dtype)
 
 
 class Int8Linear(nn.Module):
@@ -87,6 +87,7 @@ class Int8Linear(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         super().__init__()
         self.weight = weight
+        self.bias = bias
         self.packed = kernels.int8_weights(weight, bias)
 
     def forward(self, x: Tensor, relu: bool = False) -> Tensor:
@@ -94,8 +95,12 @@ class Int8Linear(nn.Module):
         return kernels.linear_int8(x, self.packed, relu)
 
     def rows(self, ids: Tensor) -> "Int8Linear":
-        """The map to the outputs `ids` alone, for a map without bias."""
-        return Int8Linear(self.weight[ids])
+        """The map to the outputs `ids` alone."""
+        return Int8Linear(self.weight[ids], _at(self.bias, ids))
+
+
+def _at(bias: Tensor | None, ids: Tensor) -> Tensor | None:
+    return None if bias is None else bias[ids]
 
 
 class _FusedMap(torch.autograd.Function):

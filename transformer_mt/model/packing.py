@@ -46,7 +46,7 @@ def _can_compile(model: Transformer) -> bool:
     config = model.config
     maps = [module for module in model.decoder.modules() if isinstance(module, (PackedLinear, Int8Linear))]
     has_widths = model.head_width % kernels.LANES == 0 and all(isinstance(module, Int8Linear) for module in maps)
-    return has_widths and config.activation != "gelu" and config.attention_window is None
+    return has_widths and config.activation in ("relu", "swiglu") and config.attention_window is None
 
 
 def _layer_weights(layer: Any) -> LayerWeights:
@@ -73,5 +73,5 @@ def _packed_map(linear: Linear, precision: Arithmetic, is_output: bool) -> nn.Mo
     if precision == "int8" and kernels.can_pack(linear.in_features):
         return Int8Linear(linear.weight, linear.bias)
     if is_output:
-        return PackedOutput(linear.weight, torch.bfloat16)
+        return PackedOutput(linear.weight, linear.bias, torch.bfloat16)
     return PackedLinear(linear.weight, linear.bias, torch.bfloat16)

@@ -34,7 +34,9 @@ def blocks(config: ModelConfig, src_vocab_size: int, tgt_vocab_size: int) -> lis
     rows += _stack_rows("decoder", model.decoder.layers, model.decoder.norm)
     if config.tied_embeddings == "none":
         return [*rows, Block("output", _shape(model.output_proj), _count(model.output_proj), 1)]
-    return [*rows, Block("output", f"{_shape(model.output_proj)}, the target embedding", 0, 1)]
+    bias = model.output_proj.bias
+    count = 0 if bias is None else bias.numel()
+    return [*rows, Block("output", f"{_shape(model.output_proj)}, the target embedding", count, 1)]
 
 
 def summarise(config: ModelConfig, src_vocab_size: int, tgt_vocab_size: int) -> str:

@@ -73,7 +73,7 @@ class Transformer(nn.Module):
         self.tgt_embedding = Embedding(config, target)
         self.encoder = Stack(config, [EncoderLayer(config) for _ in range(config.num_encoder_layers)])
         self.decoder = Stack(config, [DecoderLayer(config) for _ in range(config.num_decoder_layers)])
-        self.output_proj = Linear(config.d_model, tgt_vocab_size, bias=False)
+        self.output_proj = Linear(config.d_model, tgt_vocab_size, bias=config.output_bias)
         if config.tied_embeddings != "none":
             self.output_proj.weight = target.weight
         self.compiled: CompiledDecoder | None = None

@@ -24,58 +24,67 @@ def batch_loss(
     model: Transformer, batch: Batch, precision: str, smoothing: float, divisor: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """`smoothed_cross_entropy` of `model` on a batch, which may lie on the host while the model is on a card."""
-    weight = model.output_proj.weight
-    targets = moved(batch.tgt_out[batch.tgt_out != model.pad_id], weight.device)
-    with autocast(weight.device, precision):
+    output = model.output_proj
+    targets = moved(batch.tgt_out[batch.tgt_out != model.pad_id], output.weight.device)
+    with autocast(output.weight.device, precision):
         hidden = model.hidden_rows(batch.src, batch.tgt_in)  # (N, D)
-        return smoothed_cross_entropy(hidden, weight, targets, smoothing, divisor)
+        return smoothed_cross_entropy(hidden, output.weight, targets, smoothing, divisor, output.bias)
 
 
 def smoothed_cross_entropy(
-    hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float, divisor: float = 1.0
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    smoothing: float,
+    divisor: float = 1.0,
+    bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Objective and plain negative log-likelihood of targets (M,) under logits hidden weight^T, summed, in float32.
+    """Objective and plain negative log-likelihood of targets (M,) under logits hidden weight^T + bias, summed.
 
-    hidden (N, D) may have more rows than there are targets; the rest of them counts for nothing. weight is (V, D).
-    The objective comes divided by `divisor`, which costs nothing here and a pass over the logits later.
+    hidden (N, D) may have more rows than there are targets; the rest of them counts for nothing. weight is (V, D),
+    bias (V,). Both results are float32. The objective comes divided by `divisor`, which costs nothing here and a pass
+    over the logits later.
 
     The target distribution gives 1 - smoothing to the right token and spreads the rest evenly over the
     whole vocabulary (Szegedy et al. 2016, section 7). Only the objective carries a gradient, and only once: it is
     computed at once, a part of the rows after the other, so that no more logits than these are ever in memory.
     """
     hidden = hidden.to(autocast_dtype(hidden.device.type) or hidden.dtype)
-    wants_gradient = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
-    return _Loss.apply(hidden, weight, targets, smoothing, divisor, wants_gradient)  # type: ignore[no-any-return]
+    trained = any(x is not None and x.requires_grad for x in (hidden, weight, bias))
+    wants_gradient = torch.is_grad_enabled() and trained
+    return _Loss.apply(hidden, weight, bias, targets, (smoothing, divisor), wants_gradient)  # type: ignore[no-any-return]
 
 
 class _Loss(torch.autograd.Function):
-    """Both gradients are made in the forward pass, where the logits are."""
+    """All gradients are made in the forward pass, where the logits are."""
 
     @staticmethod
     def forward(
         ctx: Any,
         hidden: Tensor,
         weight: Tensor,
+        bias: Tensor | None,
         targets: Tensor,
-        smoothing: float,
-        divisor: float,
+        terms: tuple[float, float],
         wants_gradient: bool,
     ) -> tuple[Tensor, Tensor]:
+        smoothing, divisor = terms
         ctx.later = 1.0
         if hidden.dtype == torch.float16:  # small gradients would be lost before the scaler makes them larger
             ctx.later, divisor = divisor, 1.0
         narrow, num_rows = weight.to(hidden.dtype), _rows_at_a_time(len(weight))
         objective, loss = (torch.zeros((), dtype=torch.float32, device=hidden.device) for _ in range(2))
-        grad_hidden, grad_weight = torch.empty_like(hidden) if wants_gradient else None, None
+        grad_hidden, grad_weight, grad_bias = torch.empty_like(hidden) if wants_gradient else None, None, None
         for start in range(0, len(hidden), num_rows):
             part = hidden[start : start + num_rows]
-            logits = part @ narrow.mT
+            logits = part @ narrow.mT if bias is None else torch.addmm(bias.to(part.dtype), part, narrow.mT)
             _to_gradient(logits, targets[start : start + num_rows], (smoothing, divisor), (objective, loss))
             if grad_hidden is not None:
                 torch.mm(logits, narrow, out=grad_hidden[start : start + num_rows])
-                product = logits.mT @ part
-                grad_weight = product.to(weight.dtype) if grad_weight is None else grad_weight.add_(product)
-        ctx.save_for_backward(grad_hidden, grad_weight)
+                grad_weight = _sum_of(grad_weight, logits.mT @ part, weight.dtype)
+                if bias is not None:
+                    grad_bias = _sum_of(grad_bias, logits.sum(0, dtype=torch.float32), bias.dtype)
+        ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
         ctx.mark_non_differentiable(loss)
         return objective.div_(divisor * ctx.later), loss
 
@@ -83,8 +92,12 @@ class _Loss(torch.autograd.Function):
     def backward(ctx: Any, grad_objective: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         factor = grad_objective / ctx.later
         is_one = factor.device.type == "cpu" and float(factor) == 1.0  # a card is not waited for
-        grads = (grad if is_one else grad.mul_(factor) for grad in ctx.saved_tensors)
-        return *grads, None, None, None, None
+        grads = (grad if grad is None or is_one else grad.mul_(factor) for grad in ctx.saved_tensors)
+        return *grads, None, None, None
+
+
+def _sum_of(before: Tensor | None, part: Tensor, dtype: torch.dtype) -> Tensor:
+    return part.to(dtype) if before is None else before.add_(part)
 
 
 def _rows_at_a_time(vocab_size: int) -> int:
