@@ -13,7 +13,7 @@ from transformer_mt.errors import Interrupted, TransformerMTError
 
 COMMANDS = (
     "train", "diagnose", "evaluate", "translate", "score", "bench", "verify", "verify-resume", "data", "model",
-    "config",
+    "config", "doctor", "completion",
 )  # fmt: skip
 EPILOG = """\
 exit codes:
