@@ -16,7 +16,7 @@ LAYERS = (
     {"errors"},
     {"files", "memory", "style"},
     {"config", "native", "tensors", "world"},
-    {"device", "data", "model", "evaluation"},
+    {"card", "device", "data", "model", "evaluation"},
     {"bundle"},
     {"decoding"},
     {"training", "interop", "report", "serving"},

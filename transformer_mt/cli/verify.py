@@ -21,6 +21,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check hashes by loading, then translate the golden sentences again."""
+    from transformer_mt.bundle import CARD_FILE, is_card_as_written
     from transformer_mt.decoding.golden import replay
 
     result = replay(args.bundle)
@@ -28,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
         print(difference)
     count = f"{len(result.differences)} of {result.num_golden} golden translations differ"
     print(f"{args.bundle}: every file is whole; {count}")
+    if not is_card_as_written(args.bundle):
+        print(f"{CARD_FILE} was changed after the training, as it may be: nothing is read from it")
     if result.differences:
         print(
             "transformer-mt: this machine, version or compiler computes otherwise than the one that wrote it; "
