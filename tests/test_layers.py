@@ -19,7 +19,7 @@ LAYERS = (
     {"card", "device", "data", "model", "evaluation"},
     {"bundle"},
     {"decoding"},
-    {"training", "interop", "report", "serving"},
+    {"training", "interop", "machine", "report", "serving"},
     {"cli"},
     {"__main__"},
 )

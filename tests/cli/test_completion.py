@@ -83,10 +83,10 @@ def typed(keyboard: int, text: str, result: Path) -> str:
 
 
 SETUP = {
-    "bash": (["--norc", "--noprofile", "-i"], "bind -x '\"\\C-t\": echo \"$READLINE_LINE\" > result'\n"),
+    "bash": (["--norc", "--noprofile", "-i"], 'bind -x \'"\\C-t": echo "$READLINE_LINE" > result\'\n'),
     "zsh": (
         ["-f", "-i"],
-        "autoload -Uz compinit; compinit -u -D; dump() { print -r -- \"$BUFFER\" > result; }; zle -N dump; "
+        'autoload -Uz compinit; compinit -u -D; dump() { print -r -- "$BUFFER" > result; }; zle -N dump; '
         "bindkey -e; bindkey '^T' dump; setopt no_always_last_prompt no_beep\n",
     ),
 }

@@ -40,4 +40,3 @@ def facts_of_validation(result: Validation | None, parts: Parts) -> dict[str, An
         "validation_data": {record.name: {**counts, "sha256": record.sha256} for record in corpus.records},
         "validation_lines": num_translated if result.bleu is not None else 0,
     }
-
