@@ -115,7 +115,8 @@ def test_a_hub_dataset_is_named_and_an_origin_too() -> None:
 
 HARMFUL = [
     "a | b", "x\n# Owned", "x\n---\nlicense: mit", "<script>alert(1)</script>", "[click](http://evil.example)",
-    "![](x)", "`code`", "https://evil.example", "www.evil.example", "a\u202eb", "**bold**", "x" * 10_000, "\\|", "a@b.c",
+    "![](x)", "`code`", "https://evil.example", "www.evil.example", "a\u202eb", "**bold**", "x" * 10_000, "\\|",
+    "a@b.c",
 ]  # fmt: skip
 
 

@@ -23,8 +23,8 @@ _HASHED = """\
 The hash of a source is that of the hashes of its files: `sha256sum FILES | cut -c-64 | tr -d '\\n' | sha256sum`.
 """
 _LIMITS = """\
-- It has learnt from the pairs named above and from nothing else: text of another kind, and names, numbers and idioms that
-  are not in them, are translated worse. What is wrong or one-sided in them may come again.
+- It has learnt from the pairs named above and from nothing else: text of another kind, and names, numbers and idioms
+  that are not in them, are translated worse. What is wrong or one-sided in them may come again.
 - It translates sentence by sentence, without looking at what comes before, and does not say when it is unsure.
 """
 
@@ -32,7 +32,7 @@ _LIMITS = """\
 def model_card(config: Config, facts: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
     """The text of README.md for a model of `config`; `sizes` are those of the bundle's files in bytes.
 
-    A pure function of its arguments. `facts` may lack anything, and hold what is no fact: a bundle may come from anyone.
+    A pure function of its arguments. `facts` may lack anything, and hold anything: a bundle may come from anyone.
     """
     pair = f"{config.data.src_lang} to {config.data.tgt_lang}"
     parts = [
@@ -94,8 +94,8 @@ def _use() -> str:
         "    from transformer_mt.decoding.translator import Translator\n\n"
         '    translator = Translator.load("DIRECTORY")\n'
         '    print(translator.translate(["..."]))\n'
-        "\nDIRECTORY is the one that this file is in. `transformer-mt verify DIRECTORY` checks the hash of every file and\n"
-        "replays translations that the model gave when it was written.\n"
+        "\nDIRECTORY is the one that this file is in. `transformer-mt verify DIRECTORY` checks the hash of every file\n"
+        "and replays translations that the model gave when it was written.\n"
     )
 
 

@@ -38,7 +38,8 @@ def devices(limits: Limits) -> Section:
         findings.append(Finding(f"there is an NVIDIA card, but torch does not see it; {mend}", False))
     shared = of_system.free_bytes(limits.shared_memory)
     if torch.cuda.device_count() > 1 and shared is not None and shared < _LEAST_SHARED:
-        text = f"{limits.shared_memory}: {shared / 1e6:.0f} MB free, which several cards need more of; docker: --shm-size=1g"
+        free = f"{limits.shared_memory}: {shared / 1e6:.0f} MB free"
+        text = f"{free}, which several cards need more of; docker: --shm-size=1g"
         findings.append(Finding(text, False))
     return Section("devices", facts, findings)
 

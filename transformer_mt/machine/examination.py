@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from transformer_mt import __version__
 from transformer_mt.machine import limits as of_system
 from transformer_mt.machine import packages
-from transformer_mt.machine.limits import Limits
+from transformer_mt.machine.limits import THIS_SYSTEM, Limits
 
 NEWEST_PYTHON = (3, 13)
 _LEAST_MEMORY, _LEAST_DISK, _LEAST_TEMPORARY = 10**9, 500 * 10**6, 50 * 10**6
@@ -36,7 +36,7 @@ class Section(NamedTuple):
     findings: list[Finding]
 
 
-def examine(directory: Path, limits: Limits = Limits()) -> list[Section]:
+def examine(directory: Path, limits: Limits = THIS_SYSTEM) -> list[Section]:
     """Look at everything; runs will be kept in `directory`. Takes seconds, the first time some more for compiling."""
     found = [_program(), _packages(), _memory(limits), _disk(directory), _limits(limits)]
     problem = _problem_of_torch()
@@ -146,8 +146,8 @@ def _processor(limits: Limits) -> Section:
         facts["quota"] = f"the time of {quota:g} processors"
         if quota < 0.9 * count:
             wanted = max(1, round(quota))
-            text = f"{count} threads would share the time of {quota:g} processors; set training.threads and --threads to {wanted}"
-            findings.append(Finding(text, False))
+            shared = f"{count} threads would share the time of {quota:g} processors"
+            findings.append(Finding(f"{shared}; set training.threads and --threads to {wanted}", False))
     if "OMP_NUM_THREADS" in os.environ:
         facts["OMP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"]
     return Section("processor", facts, findings)
@@ -161,12 +161,9 @@ def _problem_of_torch() -> str | None:
         except ModuleNotFoundError as error:
             return f"{error.name}: is not installed; run: pip install {packages.DISTRIBUTION}"
         except Exception as error:  # whatever a broken installation raises
-            return f"{name}: is installed but cannot be loaded ({_first_line(error)}); run: pip install --force-reinstall {name}"
+            why = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            return f"{name}: is installed but cannot be loaded ({why}); run: pip install --force-reinstall {name}"
     return None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _size(num_bytes: int) -> str:

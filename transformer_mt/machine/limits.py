@@ -27,6 +27,9 @@ class Limits(NamedTuple):
     shared_memory: Path = Path("/dev/shm")
 
 
+THIS_SYSTEM = Limits()
+
+
 def memory(limits: Limits) -> Memory:
     """What there is, what is free, and what the control group allows."""
     known: dict[str, int] = {}

@@ -18,7 +18,7 @@ class Wanted(NamedTuple):
 
 
 def wanted_packages() -> list[Wanted] | None:
-    """Those of the installation, developers' extras left out; None where transformer_mt runs without being installed."""
+    """Those of the installation, developers' extras left out; None where there is no installation, only a checkout."""
     try:
         lines = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
