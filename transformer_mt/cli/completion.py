@@ -14,8 +14,8 @@ or, for this session only:
   source <(transformer-mt completion zsh)       after compinit
   transformer-mt completion fish | source
 
-For bash the package bash-completion reads that directory (mkdir -p makes it); for zsh ~/.zfunc must be in $fpath
-before compinit. Write the file again when transformer-mt was updated.
+For bash the package bash-completion reads that directory (mkdir -p makes it); for zsh ~/.zfunc must
+be in $fpath before compinit. Write the file again when transformer-mt was updated.
 """
 
 

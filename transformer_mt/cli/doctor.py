@@ -12,8 +12,8 @@ examples:
   transformer-mt doctor
   transformer-mt doctor /data/runs --json
 
-Looks at versions, devices, precisions, threads, the loops in C, memory, disks and limits; takes seconds and changes
-nothing but the cache of these loops. Exits with 2 when something must be fixed before a training or a translation.
+Looks at versions, devices, precisions, threads, the loops in C, memory, disks and limits; takes
+seconds and changes nothing but the cache of these loops. Exits with 2 when something must be fixed.
 """
 
 
@@ -26,7 +26,14 @@ def add_parser(commands: Any) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("directory", type=Path, nargs="?", default=Path(), help="where runs are kept (default: here)")
+    parser.add_argument(
+        "directory",
+        type=Path,
+        metavar="DIRECTORY",
+        nargs="?",
+        default=Path(),
+        help="where runs are kept (default: here)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
 

@@ -11,7 +11,7 @@ from transformer_mt.config.building import SECTIONS
 Kind = Literal["flag", "files", "directories", "keys", "words", "other"]
 _WORDS = {"device": ("auto", "cpu", "cuda", "mps"), "section": (*SECTIONS, "source")}
 """Values that are likely, of arguments that take others as well."""
-_DIRECTORIES = {"BUNDLE", "DIR", "DIRECTORY", "bundle", "directory", "run_dir"}
+_DIRECTORIES = {"BUNDLE", "DIR", "DIRECTORY", "RUN_DIR", "bundle", "directory", "run_dir"}
 _FILES = {"input"}
 
 
