@@ -191,8 +191,9 @@ def _part(facts: Any, name: str) -> Mapping[str, Any]:
 
 def _number(facts: Mapping[str, Any], name: str) -> float | None:
     value = facts.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and math.isfinite(value) and abs(value) < 1e18 else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return value if math.isfinite(value) and abs(value) < 1e18 else None
 
 
 def _text(value: Any) -> str:

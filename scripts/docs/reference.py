@@ -37,7 +37,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def configuration_page() -> str:
     """Every key with type, default and meaning."""
-    return f"{ABOUT_CONFIGURATION}\n{as_markdown(manual()).replace('data.<source>', 'data.&lt;source&gt;')}"
+    return f"{ABOUT_CONFIGURATION}\n{as_markdown(manual())}"
 
 
 def commands_page() -> str:
