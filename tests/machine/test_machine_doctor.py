@@ -76,6 +76,8 @@ def test_a_directory_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.Ca
     assert main(["doctor", str(tmp_path / "none")]) == 2
     out = capsys.readouterr().out
     assert f"To be fixed:\n  disk: {tmp_path / 'none'}: no such directory; make it or name another one" in out
+    (tmp_path / "file").touch()
+    assert "no such directory" in told(examination._disk(tmp_path / "file"), True)
 
 
 def test_a_full_disk_and_one_that_cannot_be_written_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ def _disk(directory: Path) -> Section:
         ("runs", directory, _LEAST_DISK),
         ("temporary files", Path(tempfile.gettempdir()), _LEAST_TEMPORARY),
     ):
-        free = of_system.free_bytes(path)
+        free = of_system.free_bytes(path) if path.is_dir() else None
         facts[name] = str(path) if free is None else f"{path}, {_size(free)} free"
         if free is None:
             findings.append(Finding(f"{path}: no such directory; make it or name another one", True))
