@@ -170,7 +170,25 @@ def test_a_torch_that_does_not_load_is_told_with_the_rest(
     monkeypatch.setattr(examination, "import_module", fail)
     sections = examine(tmp_path, limits)
     assert text in told(sections[-1], True)
-    assert [section.name for section in sections] == ["transformer_mt", "packages", "memory", "disk", "limits", "torch"]
+    assert [section.name for section in sections] == [
+        "transformer_mt",
+        "packages",
+        "memory",
+        "disk",
+        "limits",
+        "libraries",
+    ]
+
+
+def test_without_torch_the_command_answers_all_the_same(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from transformer_mt.cli.main import main\n"
+        "sys.exit(main(['doctor', sys.argv[1]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "  libraries: torch: is not installed; run: pip install transformer-mt" in done.stdout
 
 
 def test_an_untried_python_and_a_narrow_locale_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from transformer_mt.cli.main import COMMANDS, build_parser, main
 from transformer_mt.cli.tree import command_tree
+from transformer_mt.config.loading import parse_config
 from transformer_mt.config.manual import manual
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -69,6 +70,16 @@ def test_every_page_is_in_the_navigation() -> None:
 def test_every_command_has_its_place_in_the_guides(command: str) -> None:
     guides = [page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md")]
     assert any(re.search(rf"^ {{4}}(?:\S+ \| )?transformer-mt {command}\b", text, re.MULTILINE) for text in guides)
+
+
+def test_every_configuration_in_the_documents_is_right() -> None:
+    found = 0
+    for page in (REPOSITORY / "README.md", *DOCS.rglob("*.md")):
+        for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+            if kind == "yaml":
+                parse_config(text, page.name)
+                found += 1
+    assert found >= 3
 
 
 def test_the_tutorial_works_from_the_first_line_to_the_last(

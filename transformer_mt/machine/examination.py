@@ -39,9 +39,9 @@ class Section(NamedTuple):
 def examine(directory: Path, limits: Limits = THIS_SYSTEM) -> list[Section]:
     """Look at everything; runs will be kept in `directory`. Takes seconds, the first time some more for compiling."""
     found = [_program(), _packages(), _memory(limits), _disk(directory), _limits(limits)]
-    problem = _problem_of_torch()
+    problem = _problem_of_libraries()
     if problem is not None:
-        return [*found, Section("torch", {}, [Finding(problem, True)])]
+        return [*found, Section("libraries", {}, [Finding(problem, True)])]
     from transformer_mt.machine import arithmetic
 
     return [*found, _processor(limits), arithmetic.devices(limits), arithmetic.precision(), arithmetic.loops()]
@@ -153,7 +153,7 @@ def _processor(limits: Limits) -> Section:
     return Section("processor", facts, findings)
 
 
-def _problem_of_torch() -> str | None:
+def _problem_of_libraries() -> str | None:
     """Why torch, and what is computed with it, cannot be loaded; None where it can."""
     for name in ("torch", "sentencepiece", "datasets"):
         try:
