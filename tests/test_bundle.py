@@ -51,7 +51,7 @@ def test_no_file_can_execute(tiny_run: Path) -> None:
     names = {path.name for path in (tiny_run / "bundle").rglob("*") if path.is_file()}
     assert names == {
         "manifest.json", "bundle.json", "config.yaml", "model.safetensors", "joint.model", "golden.jsonl",
-        "shortlist.safetensors",
+        "shortlist.safetensors", "README.md",
     }  # fmt: skip
 
 

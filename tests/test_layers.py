@@ -16,10 +16,10 @@ LAYERS = (
     {"errors"},
     {"files", "memory", "style"},
     {"config", "native", "tensors", "world"},
-    {"device", "data", "model", "evaluation"},
+    {"card", "device", "data", "model", "evaluation"},
     {"bundle"},
     {"decoding"},
-    {"training", "interop", "report", "serving"},
+    {"training", "interop", "machine", "report", "serving"},
     {"cli"},
     {"__main__"},
 )

@@ -7,6 +7,7 @@ model.safetensors   the weights
 tokenizer/          the SentencePiece model or models
 golden.jsonl        sentences with the translations this model gave when it was written
 shortlist.safetensors  what each source piece became in training (not in bundles of older versions)
+README.md           the model card, for people, who may change it: nothing is read from it (not in older bundles)
 """
 
 import json
@@ -21,6 +22,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from transformer_mt import __version__
+from transformer_mt.card import model_card
 from transformer_mt.config.loading import load_config, to_yaml
 from transformer_mt.config.schema import Arithmetic, Config
 from transformer_mt.data.shortlist import Shortlist
@@ -28,11 +30,13 @@ from transformer_mt.data.tokenizer import JOINT_FILE, SOURCE_FILE, TARGET_FILE, 
 from transformer_mt.data.vocabulary import PAD_ID
 from transformer_mt.errors import BundleError, DataError
 from transformer_mt.files import (
+    MANIFEST,
     atomic_directory,
     atomic_file,
     parse_json,
     read_json,
     read_small_text,
+    sha256_of,
     verify_manifest,
     write_json,
     write_manifest,
@@ -42,6 +46,7 @@ from transformer_mt.tensors import load_tensors, load_weights, save_tensors
 
 FORMAT_VERSION = 1
 SHORTLIST_FILE = "shortlist.safetensors"
+CARD_FILE = "README.md"
 _FILES = ("bundle.json", "config.yaml", "model.safetensors", "golden.jsonl", SHORTLIST_FILE) + tuple(
     f"tokenizer/{name}" for name in (JOINT_FILE, SOURCE_FILE, TARGET_FILE)
 )
@@ -90,6 +95,8 @@ def save_bundle(path: Path, bundle: Bundle, weights: dict[str, Tensor] | None = 
         about = {"format_version": FORMAT_VERSION, "written_by": f"transformer_mt {__version__}"}
         languages = {"src_lang": bundle.config.data.src_lang, "tgt_lang": bundle.config.data.tgt_lang}
         write_json(directory / "bundle.json", {**about, **languages, "facts": bundle.facts})
+        sizes = {path.name: path.stat().st_size for path in sorted(directory.iterdir()) if path.is_file()}
+        (directory / CARD_FILE).write_text(model_card(bundle.config, bundle.facts, sizes), encoding="utf-8")
         write_manifest(directory)
 
 
@@ -99,7 +106,7 @@ def load_bundle(path: Path) -> Bundle:
     Raises BundleError naming what is missing, damaged, newer than this program, or does not fit together.
     """
     directory = bundle_directory(path)
-    verify_manifest(directory, _FILES)
+    verify_manifest(directory, _FILES, may_change=(CARD_FILE,))
     about = _read_about(directory)
     config = load_config(directory / "config.yaml")
     tokenizers = TokenizerPair.load(directory / "tokenizer", untrusted=True)  # a bundle may come from anyone
@@ -123,6 +130,14 @@ def _check_shared(config: Config, tokenizers: TokenizerPair, directory: Path) ->
                 f"{directory}: config.yaml has model.tied_embeddings: all, but source.model and target.model have "
                 "different pieces; they are not of one model"
             )
+
+
+def is_card_as_written(path: Path) -> bool:
+    """Whether the model card of the sound bundle at `path` is what the training wrote, or there never was one."""
+    directory = bundle_directory(path)
+    entry = read_json(directory / MANIFEST)["files"].get(CARD_FILE)
+    card = directory / CARD_FILE
+    return entry is None or (card.is_file() and sha256_of(card) == entry["sha256"])
 
 
 def _check_size(config: Config, tokenizers: TokenizerPair, weights: Mapping[str, Tensor], directory: Path) -> None:

@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import platform
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -28,6 +30,22 @@ def resolve_device(name: str, local_rank: int = 0) -> torch.device:
     if wanted not in available:
         raise DeviceError(f"device {name} is not available here; choose one of {', '.join(available)}")
     return torch.device(wanted)
+
+
+def hardware(device: torch.device) -> dict[str, str]:
+    """The processor's name, the device, and the card's name where it is one."""
+    card = {"card": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
+    return {"processor": processor_name(), "device": str(device), **card}
+
+
+def processor_name() -> str:
+    """What the processor calls itself, or else its family."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
 
 
 def resolve_precision(precision: str, device: torch.device) -> Precision:

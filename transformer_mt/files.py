@@ -341,10 +341,11 @@ def write_manifest(directory: Path) -> None:
     write_json(directory / MANIFEST, {"files": entries})
 
 
-def verify_manifest(directory: Path, to_be_read: Collection[str]) -> None:
+def verify_manifest(directory: Path, to_be_read: Collection[str], may_change: Collection[str] = ()) -> None:
     """Raise a BundleError that names the first file of `directory` that is missing or not as it was written.
 
     Of the names `to_be_read` those that are there have to be in the manifest: nothing is read that has no hash.
+    Those that `may_change` belong to the user.
     """
     if not directory.is_dir():
         raise BundleError(f"{directory}: no such directory")
@@ -362,6 +363,8 @@ def verify_manifest(directory: Path, to_be_read: Collection[str]) -> None:
             raise BundleError(f"{directory / MANIFEST}: does not name {name}, which is there; copy the whole again")
     for name, size, digest in expected:
         path = directory / name
+        if name in may_change:
+            continue
         if not path.resolve().is_relative_to(directory.resolve()):
             raise BundleError(f"{directory / MANIFEST}: names {name}, which is outside of the directory")
         if not path.is_file():

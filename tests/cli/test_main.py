@@ -15,7 +15,7 @@ from transformer_mt.errors import Interrupted, TransformerMTError
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = [
     path
-    for pattern in ("*.md", "docs/*.md", "configs/*.yaml", "scripts/quickstart", "transformer_mt/cli/*.py")
+    for pattern in ("*.md", "docs/**/*.md", "configs/*.yaml", "scripts/quickstart", "transformer_mt/cli/*.py")
     for path in sorted(REPOSITORY.glob(pattern))
 ]
 

@@ -17,10 +17,10 @@ import pytest
 import torch
 
 from transformer_mt import files
-from transformer_mt.bundle import load_bundle, save_bundle
+from transformer_mt.bundle import CARD_FILE, load_bundle, save_bundle
 from transformer_mt.config.schema import CheckpointConfig, Config
 from transformer_mt.errors import BundleError, TransformerMTError
-from transformer_mt.files import Point, sweep
+from transformer_mt.files import Point, sweep, write_manifest
 from transformer_mt.training.checkpoint import Checkpoint, Progress, list_checkpoints, load_newest, save_checkpoint
 
 Write = Callable[[Path], None]
@@ -199,6 +199,8 @@ def test_each_of_200_flipped_bits_and_50_cut_files_of_a_checkpoint_is_noticed(tm
 
 def test_each_of_200_flipped_bits_and_50_cut_files_of_a_bundle_is_noticed(tmp_path: Path, tiny_run: Path) -> None:
     shutil.copytree(tiny_run / "bundle", tmp_path / "bundle")
+    (tmp_path / "bundle" / CARD_FILE).unlink()  # which its user may change
+    write_manifest(tmp_path / "bundle")
     for what in damaged_copies(tmp_path / "bundle", 200, 50):
         with pytest.raises(BundleError):
             load_bundle(tmp_path / "bundle")

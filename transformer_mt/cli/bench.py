@@ -10,13 +10,18 @@ from transformer_mt.cli.options import tell
 from transformer_mt.errors import MissingExtraError, TransformerMTError
 from transformer_mt.files import write_json
 
+DESCRIPTION = """\
+Measure which way of decoding is worth its time on this machine: beams and precisions, with BLEU,
+sentences a second, latency and memory of each, as a table, as JSON and as a picture.
+"""
 EXAMPLES = """\
 examples:
   transformer-mt bench runs/multi30k
   transformer-mt bench runs/multi30k --src my.en --ref my.fr --minutes 2
 
-Each way is measured in a process of its own, with nothing else running if the figures are to mean something. A way is
-dominated when another is no worse in BLEU, in speed and for one sentence alone, and better in one of them.
+Each way is measured in a process of its own, with nothing else running if the figures are to mean
+something. A way is dominated when another is no worse in BLEU, in speed and for one sentence alone,
+and better in one of them.
 """
 
 
@@ -25,14 +30,18 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "bench",
         help="measure the ways of decoding on this machine",
-        description=__doc__,
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("bundle", type=Path, help="bundle, or run directory that holds one")
-    parser.add_argument("--src", type=Path, help="translate this file (default: the bundle's validation pairs) ...")
-    parser.add_argument("--ref", type=Path, help="... whose translations are here")
-    parser.add_argument("--minutes", type=float, default=5, help="all of it takes so long at most (default: 5)")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle, or run directory that holds one")
+    parser.add_argument(
+        "--src", type=Path, metavar="FILE", help="translate this file (default: the bundle's validation pairs) ..."
+    )
+    parser.add_argument("--ref", type=Path, metavar="FILE", help="... whose translations are here")
+    parser.add_argument(
+        "--minutes", type=float, default=5, metavar="M", help="all of it takes so long at most (default: 5)"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="where bench.json and bench.png go")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")

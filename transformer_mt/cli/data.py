@@ -12,12 +12,19 @@ from transformer_mt.config.loading import load_config, to_yaml
 from transformer_mt.errors import TransformerMTError
 from transformer_mt.files import atomic_directory, atomic_file, write_json
 
+EXAMPLES = """\
+examples:
+  transformer-mt data check my.yaml -o runs/report
+  transformer-mt data clean my.yaml data/clean
+  transformer-mt data synthesize
+"""
 CHECK_EXAMPLES = """\
 examples:
   transformer-mt data check my.yaml
   transformer-mt data check my.yaml -o runs/report --strict
 
-With -o the directory gets report.html, report.json and findings.jsonl (every pair with a defect, with its line).
+With -o the directory gets report.html, report.json and findings.jsonl (every pair with a defect,
+with its line).
 """
 CLEAN_EXAMPLES = """\
 examples:
@@ -25,15 +32,20 @@ examples:
   transformer-mt data clean my.yaml data/clean --keep near_duplicate --keep too_long
   transformer-mt train data/clean/config.yaml
 
-The new directory gets the training pairs as text files, changes.jsonl (what was done, with line numbers), the report,
-and the configuration with the new files in place of the old ones. Validation and test are not changed.
+The new directory gets the training pairs as text files, changes.jsonl (what was done, with line
+numbers), the report, and the configuration with the new files in place of the old ones. Validation
+and test are not changed.
 """
 
 
 def add_parser(commands: Any) -> None:
     """Add the command and its parts to the parser."""
     parser = commands.add_parser(
-        "data", help="check or clean sentence pairs, make the embedded corpus", description=__doc__
+        "data",
+        help="check or clean sentence pairs, make the embedded corpus",
+        description="Look for defects in sentence pairs, write them without, or make the embedded corpus.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parts = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_check(parts)
@@ -46,11 +58,17 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     where = Path("data/synthetic")
-    synthesize.add_argument("directory", type=Path, nargs="?", default=where, help=f"where files go (default: {where})")
-    synthesize.add_argument("--seed", type=int, default=1, help="another seed makes another corpus (default: 1)")
+    synthesize.add_argument(
+        "directory", type=Path, nargs="?", metavar="DIRECTORY", default=where, help=f"where files go (default: {where})"
+    )
+    synthesize.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="another seed makes another corpus (default: 1)"
+    )
     synthesize.add_argument("--train", type=int, default=30_000, metavar="N", help="training pairs (default: 30000)")
-    synthesize.add_argument("--validation", type=int, default=1_000, metavar="N", help="(default: 1000)")
-    synthesize.add_argument("--test", type=int, default=1_000, metavar="N", help="(default: 1000)")
+    synthesize.add_argument(
+        "--validation", type=int, default=1_000, metavar="N", help="validation pairs (default: 1000)"
+    )
+    synthesize.add_argument("--test", type=int, default=1_000, metavar="N", help="test pairs (default: 1000)")
     synthesize.set_defaults(run=run_synthesize)
 
 

@@ -4,11 +4,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+DESCRIPTION = """\
+Say in one sentence what is wrong with a training, and what to do: target leakage, a learning rate
+that is too high, over-fitting, ... It reads config.yaml and metrics.jsonl of the run directory.
+"""
 EPILOG = """\
 example:
   transformer-mt diagnose runs/multi30k
 
-Exits with 0 for a training that looks sound, also while it runs, and with 2 for one that has a fault.
+Exits with 0 for a training that looks sound, also while it runs, and with 2 for one that has a
+fault.
 """
 
 
@@ -17,11 +22,13 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "diagnose",
         help="say in one sentence what is wrong with a training",
-        description=__doc__,
+        description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run_dir", type=Path, help="run directory of a training, which may still run")
+    parser.add_argument(
+        "run_dir", type=Path, metavar="RUN_DIR", help="run directory of a training, which may still run"
+    )
     parser.set_defaults(run=run)
 
 

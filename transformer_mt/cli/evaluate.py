@@ -9,13 +9,19 @@ from transformer_mt.cli.options import add_decoding_arguments, load_translator, 
 from transformer_mt.errors import TransformerMTError
 from transformer_mt.files import write_json
 
+DESCRIPTION = """\
+Score a translator on held-out pairs: BLEU, chrF and TER of sacreBLEU on plain text, with signatures
+and confidence intervals. The translations are kept, and the sacrebleu command that gives the same
+scores is named.
+"""
 EXAMPLES = """\
 examples:
   transformer-mt evaluate runs/multi30k
   transformer-mt evaluate runs/multi30k --split validation --beam-size 1
   transformer-mt evaluate runs/multi30k --src other.en --ref other.fr --json
 
-lc_tok_bleu is on lower-cased, tokenised text, as older papers have it; compare the others with it never.
+lc_tok_bleu is on lower-cased, tokenised text, as older papers have it; never compare the others
+with it.
 """
 
 
@@ -24,16 +30,16 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="score a translator on held-out pairs",
-        description=__doc__,
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("bundle", type=Path, help="bundle, or run directory that holds one")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle, or run directory that holds one")
     parser.add_argument(
         "--split", choices=["test", "validation"], default="test", help="configured pairs (default: test)"
     )
-    parser.add_argument("--src", type=Path, help="score on this file instead ...")
-    parser.add_argument("--ref", type=Path, help="... whose translations are here")
+    parser.add_argument("--src", type=Path, metavar="FILE", help="score on this file instead ...")
+    parser.add_argument("--ref", type=Path, metavar="FILE", help="... whose translations are here")
     parser.add_argument("--multi-ref", type=Path, metavar="TSV", help="all translations of each line, tab-separated")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="where results.json, hyp.txt and ref.txt go")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

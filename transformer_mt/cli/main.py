@@ -14,9 +14,16 @@ from transformer_mt.errors import Interrupted, TransformerMTError
 
 COMMANDS = (
     "train", "diagnose", "evaluate", "translate", "score", "bench", "export", "import", "verify", "verify-resume",
-    "data", "model", "config",
+    "data", "model", "config", "doctor", "completion",
 )  # fmt: skip
 EPILOG = """\
+examples:
+  transformer-mt doctor                                    # is this machine ready?
+  transformer-mt train my.yaml
+  transformer-mt translate runs/my in.txt -o out.txt
+
+`transformer-mt COMMAND --help` says more, with examples.
+
 exit codes:
   0  done                       3  --strict found flagged lines
   1  a bug of ours              130  interrupted, after saving

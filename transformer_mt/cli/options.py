@@ -11,7 +11,7 @@ from transformer_mt.errors import TransformerMTError
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """The configuration file and changes to it: `config` and `overrides` for `load_config`."""
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="for example configs/quickstart.yaml")
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="YAML file, for example configs/quickstart.yaml")
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -36,7 +36,7 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--beam-size", type=int, metavar="K", help="hypotheses kept; 1 is greedy (default: the bundle's)"
     )
-    group.add_argument("--length-penalty", type=float, metavar="A", help="score is log P / length ** A")
+    group.add_argument("--length-penalty", type=float, metavar="A", help="a score is log P / length ** A")
     group.add_argument("--no-repeat-ngram", type=int, metavar="N", help="no run of N pieces occurs twice")
     group.add_argument(
         "--shortlist",

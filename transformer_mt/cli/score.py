@@ -12,12 +12,17 @@ from transformer_mt.cli.options import add_decoding_arguments, load_translator
 from transformer_mt.errors import DataError, TransformerMTError
 from transformer_mt.files import check_readable_file, read_lines
 
+DESCRIPTION = """\
+Say how probable given translations are to a model, one number for each pair of lines: to filter
+sentence pairs, or to choose among translations of others.
+"""
 EXAMPLES = """\
 examples:
   transformer-mt score runs/multi30k input.en translations.fr
   transformer-mt score runs/multi30k input.en translations.fr --json -o scores.jsonl
 
-A score is log P / length ** length_penalty, as the search compares translations: the higher the better, 0 is certain.
+A score is log P / length ** length_penalty, as the search compares translations: the higher the
+better, 0 is certain.
 """
 
 
@@ -26,14 +31,16 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "score",
         help="score given translations by a model",
-        description=__doc__,
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("bundle", type=Path, help="bundle, or run directory that holds one")
-    parser.add_argument("src", type=Path, help="text file, one sentence a line")
-    parser.add_argument("tgt", type=Path, help="their translations")
-    parser.add_argument("-o", "--output", type=Path, help="file for the scores (default: standard output)")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle, or run directory that holds one")
+    parser.add_argument("src", type=Path, metavar="SRC", help="text file, one sentence a line")
+    parser.add_argument("tgt", type=Path, metavar="TGT", help="their translations, line by line")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="file for the scores (default: standard output)"
+    )
     parser.add_argument("--json", action="store_true", help="write JSON lines with the log-probability of each piece")
     add_decoding_arguments(parser)
     parser.set_defaults(run=run)

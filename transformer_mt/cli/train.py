@@ -12,14 +12,20 @@ from transformer_mt.config.loading import load_config
 from transformer_mt.errors import ConfigError
 from transformer_mt.memory import keep_memory
 
+DESCRIPTION = """\
+Train the translator that a YAML file describes. The run directory that the file names gets the log,
+the learning curves, checkpoints, and bundle/, which is all that translating needs.
+"""
 EXAMPLES = """\
 examples:
   transformer-mt train configs/multi30k.yaml
   transformer-mt train my.yaml --set optimizer.lr=5e-4 --set training.run_dir=runs/other
-  transformer-mt train my.yaml --init-from runs/general   fine-tune an existing translator
-  transformer-mt train my.yaml --dry-run                  check everything in seconds
+  transformer-mt train my.yaml --init-from runs/general   # fine-tune an existing translator
+  transformer-mt train my.yaml --dry-run                  # check everything in seconds
 
-A stopped training goes on when the same command is given again.
+A training that was stopped, in whatever way, goes on when the same command is given again, and ends
+with the same bits. SIGTERM and Ctrl-C save first. With several processors or cards:
+  torchrun --nproc-per-node 4 -m transformer_mt train my.yaml
 """
 
 
@@ -28,7 +34,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "train",
         help="train the translator that a YAML file describes",
-        description=__doc__,
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

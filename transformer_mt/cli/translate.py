@@ -19,6 +19,10 @@ from transformer_mt.cli.options import add_decoding_arguments, load_translator, 
 from transformer_mt.errors import Interrupted, TransformerMTError
 from transformer_mt.files import UTF8_BOM, check_readable_file, sha256_of
 
+DESCRIPTION = """\
+Translate a file or standard input: one line out for each line in, in order, whatever is in it.
+Lines that were split, cut short, left empty or copied are counted, and listed by --report.
+"""
 EXAMPLES = """\
 examples:
   transformer-mt translate runs/multi30k input.en -o output.fr
@@ -26,16 +30,21 @@ examples:
   transformer-mt translate runs/multi30k input.en -o output.fr --resume    # after an interruption
   transformer-mt translate runs/multi30k input.en --n-best 3 --json
   transformer-mt translate runs/multi30k input.en -o output.fr --report report.jsonl --strict
-  transformer-mt translate runs/multi30k input.en -o output.fr --glossary en2fr.txt --alignments links.txt
-  transformer-mt translate runs/multi30k input.en -o output.fr --protect    # {0}, %s, <b>, URLs, numbers come through
-  transformer-mt translate runs/multi30k input.en -o output.fr --ensemble runs/second --ensemble runs/third
+  transformer-mt translate runs/multi30k input.en --glossary en2fr.txt --alignments links.txt
+  transformer-mt translate runs/multi30k input.en -o output.fr --protect    # {0}, %s, <b>, URLs
+  transformer-mt translate runs/multi30k input.en --ensemble runs/second --ensemble runs/third
   transformer-mt translate runs/multi30k input.en -o output.fr --mbr 16 --top-p 0.9
 
-flags in the report: split (translated in parts), truncated (cut short at the maximum length), empty
-(nothing came out), copied (the output is the input), replaced (invalid characters became U+FFFD), term
-(a term of the glossary is missing), repeated (it repeats itself, and a second search was no better),
-changed (a number, URL, e-mail address, placeholder or tag did not come through; numbers may be written
-in another way, as 1,000.5 and 1 000,5).
+flags in the report:
+  split      translated in parts
+  truncated  cut short at the maximum length
+  empty      nothing came out
+  copied     the output is the input
+  replaced   invalid characters became U+FFFD
+  term       a term of the glossary is missing
+  repeated   it repeats itself, and a second search was no better
+  changed    a number, URL, e-mail address, placeholder or tag did not come through; numbers may be
+             written in another way, as 1,000.5 and 1 000,5
 """
 
 
@@ -48,16 +57,22 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "translate",
         help="translate a file or standard input",
-        description=__doc__,
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("bundle", type=Path, help="bundle, or run directory that holds one")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle, or run directory that holds one")
     parser.add_argument(
-        "input", nargs="?", default="-", help="text file, one sentence or paragraph a line (default: -)"
+        "input",
+        nargs="?",
+        default="-",
+        metavar="INPUT",
+        help="text file, one sentence or paragraph a line (default: -)",
     )
-    parser.add_argument("-o", "--output", type=Path, help="file for the translations (default: standard output)")
-    parser.add_argument("--report", type=Path, help="write one JSON object a line: score and flags")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="file for the translations (default: standard output)"
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write one JSON object a line: score and flags")
     parser.add_argument("--strict", action="store_true", help="exit with 3 when a line was flagged")
     parser.add_argument("--json", action="store_true", help="write JSON lines with scores and alternatives")
     parser.add_argument("--n-best", type=int, default=1, metavar="N", help="alternatives for each line (with --json)")
@@ -78,10 +93,10 @@ def add_parser(commands: Any) -> None:
     sampling = parser.add_argument_group("sampling (draws instead of searching)")
     sampling.add_argument("--sample", action="store_true", help="draw translations at random")
     sampling.add_argument("--mbr", type=int, metavar="N", help="draw N and take the one most like the others (by chrF)")
-    sampling.add_argument("--temperature", type=float, help="below 1 keeps to the likely (default: 1)")
-    sampling.add_argument("--top-k", type=int, help="draw from the k likeliest tokens only")
-    sampling.add_argument("--top-p", type=float, help="draw from the likeliest tokens of this probability")
-    sampling.add_argument("--seed", type=int, help="seed of the draws (default: 1)")
+    sampling.add_argument("--temperature", type=float, metavar="T", help="below 1 keeps to the likely (default: 1)")
+    sampling.add_argument("--top-k", type=int, metavar="K", help="draw from the k likeliest tokens only")
+    sampling.add_argument("--top-p", type=float, metavar="P", help="draw from the likeliest tokens of this probability")
+    sampling.add_argument("--seed", type=int, metavar="N", help="seed of the draws (default: 1)")
     parser.set_defaults(run=run)
 
 

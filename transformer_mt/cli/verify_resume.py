@@ -10,6 +10,10 @@ from transformer_mt.cli.options import add_config_arguments, tell
 from transformer_mt.config.loading import load_config
 from transformer_mt.errors import TransformerMTError
 
+DESCRIPTION = """\
+Prove on this machine that a stopped training ends with the same bits: train once whole and once
+stopped at random by SIGKILL, SIGTERM and SIGINT, and compare weights, optimizer state and metrics.
+"""
 EXAMPLES = """\
 examples:
   transformer-mt verify-resume configs/quickstart.yaml
@@ -22,14 +26,14 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "verify-resume",
         help="prove on this machine that a stopped training ends with the same bits",
-        description=__doc__,
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config_arguments(parser)
     parser.add_argument("--steps", type=int, default=60, metavar="N", help="updates to train (default: %(default)s)")
     parser.add_argument("--stops", type=int, default=6, metavar="N", help="times it is stopped (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of the stops (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="draws the stops (default: %(default)s)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep both trainings in this new directory")
     parser.set_defaults(run=run)
 

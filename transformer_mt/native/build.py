@@ -20,7 +20,8 @@ from transformer_mt.files import atomic_file
 _HERE = Path(__file__).parent
 _SOURCES = ("kernels.c", "loops.h", "int8.h", "decoder.h")
 _FLAGS = ("-O3", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-std=gnu11")
-_SWITCH = "TRANSFORMER_MT_NATIVE"
+SWITCH = "TRANSFORMER_MT_NATIVE"
+"""In the environment as 0, it does without the loops."""
 _PROBLEMS = (OSError, RuntimeError, TransformerMTError, subprocess.SubprocessError)
 """RuntimeError is that of a user without a home."""
 _LOG = logging.getLogger(__name__)
@@ -36,22 +37,40 @@ def library() -> ctypes.CDLL | None:
         return _library()
 
 
+def problem() -> str | None:
+    """Why there is a compiler and yet no library; compiles it if need be."""
+    try:
+        if os.environ.get(SWITCH) != "0" and (compiler := shutil.which("cc")) is not None:
+            _loaded(compiler)
+    except _PROBLEMS as error:
+        return _told(error)
+    return None
+
+
 @functools.cache
 def _library() -> ctypes.CDLL | None:
-    if os.environ.get(_SWITCH) == "0" or (compiler := shutil.which("cc")) is None:
+    if os.environ.get(SWITCH) == "0" or (compiler := shutil.which("cc")) is None:
         return None
     try:
-        path = _path(compiler)
-        if path.exists():
-            with suppress(OSError):  # damaged, or made where the C library is another
-                return ctypes.CDLL(str(path))
-        _build(compiler, path)
-        return ctypes.CDLL(str(path))
+        return _loaded(compiler)
     except _PROBLEMS as error:
-        said = error.stderr.decode(errors="replace") if isinstance(error, subprocess.CalledProcessError) else ""
-        problems = [line for line in said.splitlines() if "error" in line]
-        _LOG.warning("translating without compiled loops, which is slower: %s", (problems or [error])[0])
+        _LOG.warning("translating without compiled loops, which is slower: %s", _told(error))
         return None
+
+
+def _loaded(compiler: str) -> ctypes.CDLL:
+    path = _path(compiler)
+    if path.exists():
+        with suppress(OSError):  # damaged, or made where the C library is another
+            return ctypes.CDLL(str(path))
+    _build(compiler, path)
+    return ctypes.CDLL(str(path))
+
+
+def _told(error: BaseException) -> str:
+    """The first error of the compiler, or what else went wrong."""
+    said = error.stderr.decode(errors="replace") if isinstance(error, subprocess.CalledProcessError) else ""
+    return next((line for line in said.splitlines() if "error" in line), str(error))
 
 
 def _path(compiler: str) -> Path:

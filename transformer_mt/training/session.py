@@ -1,6 +1,5 @@
 """One training from its configuration to its bundle: resume, loop, validate, save, finish."""
 
-import platform
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -35,6 +34,7 @@ from transformer_mt.training.diagnosis import History, leakage
 from transformer_mt.training.distributed import check_sharing
 from transformer_mt.training.divergence import Diverged
 from transformer_mt.training.evidence import stopped_by
+from transformer_mt.training.facts import facts_of_training, facts_of_validation
 from transformer_mt.training.monitor import Monitor, SilentMonitor
 from transformer_mt.training.parts import Parts, set_up
 from transformer_mt.training.run_directory import RunDirectory
@@ -316,24 +316,11 @@ class Session:
     def _write_bundle(self, result: Validation | None) -> None:
         if not self.world.is_main:
             return
-        parts, progress = self.parts, self.trainer.progress
+        parts = self.parts
         facts = {
             "max_source_pieces": self.max_source_pieces,
-            "parameters": parts.model.num_parameters(),
-            "step": progress.step,
-            "epoch": progress.epoch,
-            "minutes": progress.seconds / 60,
-            "target_tokens": progress.tokens,
-            "validation": result.record() if result else None,
-            "metric": result.signature if result else None,
-            "data": parts.corpora.train.data_fingerprint,
-            "hardware": {
-                "processor": platform.machine(),
-                "device": str(self.trainer.device),
-                "threads": parts.num_threads,
-            },
-            "precision": self.trainer.precision,
-            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+            **facts_of_training(self.trainer, parts, self.world.size),
+            **facts_of_validation(result, parts),
         }
         golden = result.golden if result else ()
         bundle = Bundle(self.config, parts.model, parts.tokenizers, golden, facts, self.shortlist)
