@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +95,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     name, precision, batch = (args.engine or f"ours:{args.precision}:2048").split(":")
     lines = args.src.read_text(encoding="utf-8").split("\n")[:-1]
     bundle = load_bundle(args.bundle)
-    many, alone = (ours if name == "ours" else ctranslate2)(args, bundle, precision, int(batch))
+    many, *ways_alone = (ours if name == "ours" else ctranslate2)(args, bundle, precision, int(batch))
     many(lines[: len(lines) // 4])  # what is made once, for shapes that come again
     load, started, worked = OtherLoad(), time.perf_counter(), time.process_time()
     texts = many(lines)
     seconds, work, other = time.perf_counter() - started, time.process_time() - worked, load.share()
-    alone(lines[:5])
-    waits = [seconds_of(alone, [line]) * 1e3 for line in lines[:NUM_ALONE]]
+    waits = min((waits_of(alone, lines[:NUM_ALONE]) for alone in ways_alone), key=statistics.median)
     if args.output:
         args.output.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     tgt_tokens = sum(len(ids) + 1 for ids in bundle.tokenizers.tgt.encode(texts))
@@ -126,7 +126,13 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def ours(args: argparse.Namespace, bundle: Bundle, precision: str, batch: int) -> tuple[Translate, Translate]:
+def waits_of(translate: Translate, lines: Sequence[str]) -> list[float]:
+    """Milliseconds of each line, one at a time."""
+    translate(lines[:5])
+    return [seconds_of(translate, [line]) * 1e3 for line in lines]
+
+
+def ours(args: argparse.Namespace, bundle: Bundle, precision: str, batch: int) -> tuple[Translate, ...]:
     """This project's translator, for many sentences and for one."""
     set_threads(args.threads)
     settings = replace(
@@ -140,8 +146,8 @@ def ours(args: argparse.Namespace, bundle: Bundle, precision: str, batch: int) -
     return translator.translate, translator.translate
 
 
-def ctranslate2(args: argparse.Namespace, bundle: Bundle, precision: str, batch: int) -> tuple[Translate, Translate]:
-    """CTranslate2's: a thread for each of several batches, or all threads for one sentence."""
+def ctranslate2(args: argparse.Namespace, bundle: Bundle, precision: str, batch: int) -> tuple[Translate, ...]:
+    """CTranslate2's: a thread for each of several batches; for one sentence one thread, or all, whichever is faster."""
     from ctranslate2 import Translator as Engine
 
     src, tgt = bundle.tokenizers.src, bundle.tokenizers.tgt
@@ -161,9 +167,10 @@ def ctranslate2(args: argparse.Namespace, bundle: Bundle, precision: str, batch:
         return tgt.decode([[names[piece] for piece in result.hypotheses[0]] for result in results])
 
     arithmetic = precision.removesuffix(SHORTLIST)
-    several = Engine(str(args.model), compute_type=arithmetic, inter_threads=args.threads, intra_threads=1)
-    one = Engine(str(args.model), compute_type=arithmetic, inter_threads=1, intra_threads=args.threads)
-    return lambda lines: translate_with(several, lines), lambda lines: translate_with(one, lines)
+    engines = [Engine(str(args.model), compute_type=arithmetic, inter_threads=args.threads, intra_threads=1)]
+    for threads in {1, args.threads}:
+        engines.append(Engine(str(args.model), compute_type=arithmetic, inter_threads=1, intra_threads=threads))
+    return tuple(partial(translate_with, engine) for engine in engines)
 
 
 def seconds_of(translate: Translate, lines: Sequence[str]) -> float:
