@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     load, started, worked = OtherLoad(), time.perf_counter(), time.process_time()
     texts = many(lines)
     seconds, work, other = time.perf_counter() - started, time.process_time() - worked, load.share()
+    memory = peak_rss_mb()
     waits = min((waits_of(alone, lines[:NUM_ALONE]) for alone in ways_alone), key=statistics.median)
     if args.output:
         args.output.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
@@ -117,7 +118,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "all_tok_s": round((src_tokens + tgt_tokens) / seconds),
         "p50_ms": round(statistics.median(waits), 1),
         "p95_ms": round(statistics.quantiles(waits, n=20)[-1], 1),
-        "peak_rss_mb": peak_rss_mb(),
+        "peak_rss_mb": memory,
         "seconds": round(seconds, 4),
         "mean_len": round(tgt_tokens / len(lines), 1),
         "bleu": bleu(texts, args.ref),
@@ -150,12 +151,16 @@ def ctranslate2(args: argparse.Namespace, bundle: Bundle, precision: str, batch:
     """CTranslate2's: a thread for each of several batches; for one sentence one thread, or all, whichever is faster."""
     from ctranslate2 import Translator as Engine
 
-    src, tgt = bundle.tokenizers.src, bundle.tokenizers.tgt
+    arithmetic, src, tgt = precision.removesuffix(SHORTLIST), bundle.tokenizers.src, bundle.tokenizers.tgt
     names = {piece: number for number, piece in enumerate(tgt.pieces(range(tgt.vocab_size)))}
 
-    def translate_with(engine: Engine, lines: Sequence[str]) -> list[str]:
+    @cache
+    def engine(batches: int, threads: int) -> Engine:
+        return Engine(str(args.model), compute_type=arithmetic, inter_threads=batches, intra_threads=threads)
+
+    def translate_with(way: tuple[int, int], lines: Sequence[str]) -> list[str]:
         rows = [src.pieces(ids) for ids in src.encode(lines)]
-        results = engine.translate_batch(
+        results = engine(*way).translate_batch(
             rows,
             beam_size=args.beam,
             max_batch_size=batch,
@@ -166,11 +171,8 @@ def ctranslate2(args: argparse.Namespace, bundle: Bundle, precision: str, batch:
         )
         return tgt.decode([[names[piece] for piece in result.hypotheses[0]] for result in results])
 
-    arithmetic = precision.removesuffix(SHORTLIST)
-    engines = [Engine(str(args.model), compute_type=arithmetic, inter_threads=args.threads, intra_threads=1)]
-    for threads in {1, args.threads}:
-        engines.append(Engine(str(args.model), compute_type=arithmetic, inter_threads=1, intra_threads=threads))
-    return tuple(partial(translate_with, engine) for engine in engines)
+    ways = ((args.threads, 1), *((1, threads) for threads in {1, args.threads}))  # batches at a time, threads of each
+    return tuple(partial(translate_with, way) for way in ways)
 
 
 def seconds_of(translate: Translate, lines: Sequence[str]) -> float:

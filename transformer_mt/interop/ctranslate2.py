@@ -100,8 +100,8 @@ def write_model(bundle: Bundle, directory: Path, quantization: str) -> None:
     config, model = bundle.config.model, bundle.model
     if config.attention_window is not None:
         raise TransformerMTError(
-            f"model.attention_window: {config.attention_window} cannot be exported in any format, for attention sees all "
-            "positions there; a model that was trained without it can"
+            f"model.attention_window: {config.attention_window} cannot be exported in any format, for attention sees "
+            "all positions there; a model that was trained without it can"
         )
     spec = _new_spec(config)
     _set_side(spec.encoder, spec.encoder.embeddings[0], model.encoder, model.src_embedding)
