@@ -7,7 +7,7 @@ that come from data are escaped, so that no file name becomes a link, a heading 
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -29,18 +29,46 @@ _LIMITS = """\
 """
 
 
-def model_card(config: Config, facts: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
-    """The text of README.md for a model of `config`; `sizes` are those of the bundle's files in bytes.
+class Use(NamedTuple):
+    """How a directory is used."""
+
+    library: str
+    """What the hub calls the program."""
+    text: str
+    """Markdown."""
+
+
+OURS = Use(
+    "transformer-mt",
+    """\
+    pip install transformer-mt
+    transformer-mt translate DIRECTORY in.txt -o out.txt
+
+or from Python:
+
+    from transformer_mt.decoding.translator import Translator
+
+    translator = Translator.load("DIRECTORY")
+    print(translator.translate(["..."]))
+
+DIRECTORY is the one that this file is in. `transformer-mt verify DIRECTORY` checks the hash of every file
+and replays translations that the model gave when it was written.
+""",
+)
+
+
+def model_card(config: Config, facts: Mapping[str, Any], sizes: Mapping[str, int], use: Use = OURS) -> str:
+    """The text of README.md for a model of `config`; `sizes` are those of the files beside it in bytes.
 
     A pure function of its arguments. `facts` may lack anything, and hold anything: a bundle may come from anyone.
     """
     pair = f"{config.data.src_lang} to {config.data.tgt_lang}"
     parts = [
-        f"---\n{_front_matter(config, facts)}---\n",
+        f"---\n{_front_matter(config, facts, use.library)}---\n",
         f"# Translation from {pair}\n",
         f"A Transformer that translates from {pair}, trained and written by transformer_mt {__version__}.\n",
         "## Use\n",
-        _use(),
+        use.text,
         "## Scores\n",
         _scores(facts),
         "## Training data\n",
@@ -57,11 +85,11 @@ def model_card(config: Config, facts: Mapping[str, Any], sizes: Mapping[str, int
     return "\n".join(parts)
 
 
-def _front_matter(config: Config, facts: Mapping[str, Any]) -> str:
+def _front_matter(config: Config, facts: Mapping[str, Any], library: str) -> str:
     languages = [config.data.src_lang, config.data.tgt_lang]
     known: dict[str, Any] = {
         "language": languages,
-        "library_name": "transformer-mt",
+        "library_name": library,
         "pipeline_tag": "translation",
         "tags": ["translation", "transformer-mt"],
         "metrics": ["bleu"],
@@ -84,19 +112,6 @@ def _result(config: Config, bleu: float) -> dict[str, Any]:
         "dataset": {"type": hub, "name": f"validation pairs {languages}"},
         "metrics": [{"type": "bleu", "name": "BLEU (sacreBLEU)", "value": round(bleu, 2)}],
     }
-
-
-def _use() -> str:
-    return (
-        "    pip install transformer-mt\n"
-        "    transformer-mt translate DIRECTORY in.txt -o out.txt\n"
-        "\nor from Python:\n\n"
-        "    from transformer_mt.decoding.translator import Translator\n\n"
-        '    translator = Translator.load("DIRECTORY")\n'
-        '    print(translator.translate(["..."]))\n'
-        "\nDIRECTORY is the one that this file is in. `transformer-mt verify DIRECTORY` checks the hash of every file\n"
-        "and replays translations that the model gave when it was written.\n"
-    )
 
 
 def _scores(facts: Mapping[str, Any]) -> str:
@@ -132,7 +147,7 @@ def _training(config: Config, facts: Mapping[str, Any]) -> Iterator[str]:
     hardware, versions = _part(facts, "hardware"), _part(facts, "versions")
     processes = int(_number(hardware, "processes") or 1)
     command = "transformer-mt" if processes == 1 else f"torchrun --nproc-per-node {processes} -m transformer_mt"
-    yield f"Command: `{command} train config.yaml`, with `config.yaml` of this directory, which holds every setting."
+    yield f"Command: `{command} train config.yaml`, with the `config.yaml` of the bundle, which holds every setting."
     if config.training.init_from:
         yield f"Began with the weights of {_text(config.training.init_from)}."
     minutes, step = _number(facts, "minutes"), _number(facts, "step")

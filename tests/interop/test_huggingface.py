@@ -172,7 +172,8 @@ def test_the_card_says_how_it_is_used_and_that_works(tiny_run: Path, tmp_path: P
     assert "pipeline_tag: translation" in front and "- en\n- fr\n" in front
     monkeypatch.chdir(tmp_path)
     said: list[Any] = []
-    exec(text.split("```python\n")[1].split("```")[0], {"print": said.append})
     golden = load_bundle(tiny_run).golden[0]
-    assert said == [[golden.translation]]
+    code = text.split("```python\n")[1].split("```")[0].replace("DIRECTORY", "exported")
+    exec(code.replace("A first sentence.", golden.src), {"print": said.append})
+    assert said[0][0] == golden.translation and len(said[0]) == 2
     assert json.loads((tmp_path / "exported" / "generation_config.json").read_text())["num_beams"] == 5

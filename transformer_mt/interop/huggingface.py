@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from transformer_mt import __version__
 from transformer_mt.bundle import Bundle
+from transformer_mt.card import Use, model_card
 from transformer_mt.config.schema import ModelConfig
 from transformer_mt.data.tokenizer import Tokenizer
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID, PAD_ID, SPECIAL_PIECES, UNK_ID
@@ -28,34 +28,19 @@ from transformer_mt.tensors import save_tensors
 _CLASSES = {"post": ("marian", "MarianMTModel"), "pre": ("pegasus", "PegasusForConditionalGeneration")}
 """Model type and class of each order of norms."""
 
-_CARD = """\
----
-language:
-- {src_lang}
-- {tgt_lang}
-library_name: transformers
-pipeline_tag: translation
-tags:
-- {model_type}
-- transformer_mt
-# license: add the one under which you publish it
----
-
-# {src_lang} to {tgt_lang}
-
-Trained with transformer_mt and exported for Hugging Face transformers.
-
+_USE = """\
 ```python
 from transformers import {class_name}, MarianTokenizer
 
-tokenizer = MarianTokenizer.from_pretrained("{name}")
-model = {class_name}.from_pretrained("{name}")
-inputs = tokenizer(["{example}"], return_tensors="pt", padding=True)
+tokenizer = MarianTokenizer.from_pretrained("DIRECTORY")
+model = {class_name}.from_pretrained("DIRECTORY")
+inputs = tokenizer(["A first sentence.", "And another one."], return_tensors="pt", padding=True)
 print(tokenizer.batch_decode(model.generate(**inputs), skip_special_tokens=True))
 ```
 
-transformer_mt ends a translation at {ratio:g} x source pieces + {extra} pieces; here the limit is {max_length} pieces
-for every source. The strings `<pad>`, `<unk>` and `</s>` in a text are taken for the special pieces of that name.
+DIRECTORY is the one that this file is in. transformer_mt ends a translation at {ratio:g} x source pieces + {extra}
+pieces; here the limit is {max_length} pieces for every source. The strings `<pad>`, `<unk>` and `</s>` in a text are taken
+for the special pieces of that name.
 """
 
 
@@ -74,8 +59,9 @@ def export_huggingface(bundle: Bundle, path: Path) -> None:
         write_json(directory / "config.json", _config(bundle))
         write_json(directory / "generation_config.json", _generation_config(bundle))
         _write_tokenizer(directory, bundle)
+        sizes = {one.name: one.stat().st_size for one in sorted(directory.iterdir())}
         with atomic_file(directory / "README.md") as file:
-            file.write(_card(bundle, path.name).encode())
+            file.write(model_card(bundle.config, bundle.facts, sizes, _use(bundle)).encode())
 
 
 def _misfits(model: ModelConfig) -> Iterator[str]:
@@ -217,20 +203,11 @@ def _write_vocabulary(path: Path, tokenizer: Tokenizer) -> None:
         file.write(json.dumps({piece: index for index, piece in enumerate(pieces)}, ensure_ascii=False).encode())
 
 
-def _card(bundle: Bundle, name: str) -> str:
-    model_type, class_name = _CLASSES[bundle.config.model.norm_order]
-    example = bundle.golden[0].src if bundle.golden else "..."
-    return (
-        _CARD.format(
-            src_lang=bundle.config.data.src_lang,
-            tgt_lang=bundle.config.data.tgt_lang,
-            model_type=model_type,
-            class_name=class_name,
-            name=name,
-            example=example.replace("\\", "\\\\").replace('"', '\\"'),
-            ratio=bundle.config.decoding.max_length_ratio,
-            extra=bundle.config.decoding.max_length_extra,
-            max_length=_longest_target(bundle) - 1,
-        )
-        + f"\nWritten by transformer_mt {__version__}.\n"
+def _use(bundle: Bundle) -> Use:
+    text = _USE.format(
+        class_name=_CLASSES[bundle.config.model.norm_order][1],
+        ratio=bundle.config.decoding.max_length_ratio,
+        extra=bundle.config.decoding.max_length_extra,
+        max_length=_longest_target(bundle) - 1,
     )
+    return Use("transformers", text)
