@@ -39,8 +39,8 @@ print(tokenizer.batch_decode(model.generate(**inputs), skip_special_tokens=True)
 ```
 
 DIRECTORY is the one that this file is in. transformer_mt ends a translation at {ratio:g} x source pieces + {extra}
-pieces; here the limit is {max_length} pieces for every source. The strings `<pad>`, `<unk>` and `</s>` in a text are taken
-for the special pieces of that name.
+pieces; here the limit is {max_length} pieces for every source. The strings `<pad>`, `<unk>` and `</s>` in a text are
+taken for the special pieces of that name.
 """
 
 
