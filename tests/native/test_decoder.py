@@ -75,14 +75,14 @@ def test_what_does_not_go_together_is_refused(wrong: str) -> None:
     assert decoder is not None
     x, buffer = torch.zeros(2, 3, 64).bfloat16(), torch.zeros(2, 3, 2, 2, 8, 32).bfloat16()
     bias, count = torch.zeros(2, 1, 3, 8).bfloat16(), 6
-    memory = [(torch.zeros(2, 2, 5, 32).bfloat16(), torch.zeros(2, 2, 5, 32).bfloat16())] * 3
-    decoder.step(x, Entries(buffer, bias, count), memory, None, None)
+    memory = [(torch.zeros(2, 2, 5, 32).bfloat16(), torch.zeros(2, 2, 5, 32).bfloat16(), None) for _ in range(3)]
+    decoder.step(x, Entries(buffer, bias, count), memory)
     if wrong == "width":
         x = x[..., :32]
     elif wrong == "layers":
         memory = memory[:2]
     elif wrong == "memory":
-        memory[1] = (memory[1][0], memory[1][1][:, :, :4])
+        memory = [*memory[:2], (memory[2][0], memory[2][1][:, :, :4], None)]
     elif wrong == "room":
         count = 9
     elif wrong == "bias":
@@ -90,4 +90,4 @@ def test_what_does_not_go_together_is_refused(wrong: str) -> None:
     else:
         x = x.float()
     with pytest.raises(ValueError, match="do not go"):
-        decoder.step(x, Entries(buffer, bias, count), memory, None, None)
+        decoder.step(x, Entries(buffer, bias, count), memory)

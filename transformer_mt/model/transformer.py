@@ -183,8 +183,7 @@ class Transformer(nn.Module):
         turn = self._rotation(position, position + 1, tokens.device)
         if self.compiled is not None and kernels.can_attend(x, self.head_width):
             entries = cache.begin(x.unflatten(-1, (self.config.num_heads, -1)))
-            pairs = [(keys.keys, keys.values) for keys in memory_keys]
-            x = self.compiled.step(x, entries, pairs, memory_keys[0].bias, turn)
+            x = self.compiled.step(x, entries, memory_keys, turn)
             return self.decoder.norm(x)  # type: ignore[no-any-return]
         for index, (layer, keys) in enumerate(zip(self._decoder_layers(), memory_keys, strict=True)):
             x = layer.step(x, Past(cache, index, position, turn), keys)

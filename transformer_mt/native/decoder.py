@@ -5,6 +5,7 @@ S positions of the memory.
 """
 
 import ctypes
+import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +25,11 @@ class Entries(NamedTuple):
     """(B, 1, K, R), 0 for what a hypothesis sees; None where it sees all."""
     num_taken: int
     """Of the R."""
+
+
+Memory = Sequence[tuple[Tensor, Tensor, Tensor | None]]
+"""Keys and values (B, H, S, E) of each layer, bf16, and the bias (B, 1, 1, S) that hides some of them in all layers; it
+does not change from one step to the next."""
 
 
 class LayerWeights(NamedTuple):
@@ -75,62 +81,68 @@ class CompiledDecoder:
         into, out_of = layers[0].maps[4:]
         self._num_heads, self._pre_norm, self._width = num_heads, pre_norm, out_of.num_inputs
         self._is_gated = into.num_outputs == 2 * out_of.num_inputs
+        self._threads = threading.local()  # of which each searches for sentences of its own
         self._function = getattr(library(), "step_decoder")  # noqa: B009
         pointer, number = ctypes.c_void_p, ctypes.c_int64
         self._function.argtypes = [*4 * [pointer], number, number, pointer, number, number, pointer]
 
-    def step(
-        self,
-        x: Tensor,
-        entries: Entries,
-        memory: Sequence[tuple[Tensor, Tensor]],
-        memory_bias: Tensor | None,
-        turn: tuple[Tensor, Tensor] | None,
-    ) -> Tensor:
+    def step(self, x: Tensor, entries: Entries, memory: Memory, turn: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """What the layers make of the newest tokens x (B, K, D), bf16.
 
-        memory has keys and values (B, H, S, E) of each layer, of which memory_bias (B, 1, 1, S) hides some; queries and
-        keys turn by the cosines and sines (1, E / 2), float32. Raises ValueError when they do not go together.
+        Queries and keys turn by the cosines and sines (1, E / 2), float32. Raises ValueError when these do not go
+        together.
         """
-        self._check(x, entries, memory, memory_bias)
         (batch, num_hypotheses, d_model), (buffer, bias, num_taken) = x.shape, entries
-        seen = (_MemoryKeys * len(memory))()
-        for one, (keys, values) in zip(seen, memory, strict=True):
-            one.keys, one.values = keys.data_ptr(), values.data_ptr()
-            one.by_sentence, one.by_head, one.by_key = keys.stride()[:3]
+        num_layers, num_heads, width = len(self._kept), self._num_heads, d_model // self._num_heads
+        room, of_past = buffer.shape[4], (2, num_layers, batch, num_heads, buffer.shape[4], width)
+        if not (
+            d_model == self._kept[0].maps[0].num_inputs
+            and x.dtype == buffer.dtype == torch.bfloat16
+            and buffer.shape == of_past
+            and buffer.stride()[2:] == (num_heads * room * width, room * width, width, 1)
+            and num_hypotheses <= num_taken <= room
+            and (bias is None or (bias.shape[:3] == (batch, 1, num_hypotheses) and bias.shape[3] >= num_taken))
+            and (bias is None or (bias.dtype == torch.bfloat16 and bias.stride(3) == 1))
+        ):
+            raise ValueError(f"hypotheses {tuple(x.shape)} do not go with a past {tuple(buffer.shape)}")
         cos, sin = turn or (None, None)
         step = _Step(
-            len(memory), self._pre_norm, self._is_gated, int8_unit() == 2,
-            batch, num_hypotheses, self._num_heads, d_model // self._num_heads, self._width,
-            buffer[0].data_ptr(), buffer[1].data_ptr(), buffer.shape[4], buffer.stride(1), num_taken,
+            num_layers, self._pre_norm, self._is_gated, int8_unit() == 2,
+            batch, num_hypotheses, num_heads, width, self._width,
+            buffer[0].data_ptr(), buffer[1].data_ptr(), room, buffer.stride(1), num_taken,
             None if cos is None else cos.data_ptr(), None if sin is None else sin.data_ptr(),
         )  # fmt: skip
         out = x.clone(memory_format=torch.contiguous_format)
         of_bias = (None, 0, 0) if bias is None else (bias.data_ptr(), bias.stride(0), bias.stride(2))
-        of_memory = (None, 0) if memory_bias is None else (memory_bias.data_ptr(), memory_bias.stride(0))
-        length = memory[0][0].shape[2]
-        if not self._function(ctypes.byref(step), self._layers, seen, *of_bias, *of_memory, length, out.data_ptr()):
+        of_memory = self._of_memory(memory, (batch, num_heads, width))
+        if not self._function(ctypes.byref(step), self._layers, of_memory[0], *of_bias, *of_memory[1:], out.data_ptr()):
             raise MemoryError("a step of the decoder: no memory")
         return out
 
-    def _check(
-        self, x: Tensor, entries: Entries, memory: Sequence[tuple[Tensor, Tensor]], memory_bias: Tensor | None
-    ) -> None:
-        batch, num_hypotheses, d_model = x.shape
-        heads = (self._num_heads, d_model // self._num_heads)
-        buffer, bias, num_taken = entries
-        length = memory[0][0].shape[2]
-        rest = [*(one for pair in memory for one in pair), *(one for one in (bias, memory_bias) if one is not None)]
-        problems = (
-            any(one.dtype != torch.bfloat16 or one.stride(-1) != 1 for one in (x, buffer, *rest)),
-            d_model != self._kept[0].maps[0].num_inputs or len(memory) != len(self._kept),
-            buffer.shape[:4] != (2, len(memory), batch, heads[0]) or buffer.shape[5] != heads[1],
-            buffer.stride()[2:] != (heads[0] * buffer.shape[4] * heads[1], buffer.shape[4] * heads[1], heads[1], 1),
-            not num_hypotheses <= num_taken <= buffer.shape[4],
-            any(one.shape != (batch, heads[0], length, heads[1]) for pair in memory for one in pair),
-            any(keys.stride() != values.stride() for keys, values in memory),
-            bias is not None and (bias.shape[:3] != (batch, 1, num_hypotheses) or bias.shape[3] < num_taken),
-            memory_bias is not None and memory_bias.shape != (batch, 1, 1, length),
-        )
-        if any(problems):
-            raise ValueError(f"hypotheses {tuple(x.shape)} do not go with a past {tuple(buffer.shape)} and this memory")
+    def _of_memory(self, memory: Memory, sizes: tuple[int, int, int]) -> tuple[Any, int | None, int, int]:
+        """Addresses of keys and values; address and step of the bias; S. Made once for the steps of one memory.
+
+        `sizes` are B, H and E. Raises ValueError when the memory does not have them.
+        """
+        known = getattr(self._threads, "memory", None)
+        if known is not None and known[0] is memory and known[1] == sizes:
+            return known[2]  # type: ignore[no-any-return]
+        (batch, num_heads, width), bias, length = sizes, memory[0][2], memory[0][0].shape[2]
+        shape = (batch, num_heads, length, width)
+        stored = [one for keys, values, _ in memory for one in (keys, values)]
+        tensors = stored if bias is None else [*stored, bias]
+        if not (
+            len(memory) == len(self._kept)
+            and all(one.shape == shape for one in stored)
+            and all(one.dtype == torch.bfloat16 and one.stride(3) == 1 for one in tensors)
+            and all(keys.stride() == values.stride() for keys, values, _ in memory)
+            and (bias is None or bias.shape == (batch, 1, 1, length))
+        ):
+            raise ValueError(f"{len(self._kept)} layers do not go with this memory, or {shape} not with its keys")
+        seen = (_MemoryKeys * len(memory))()
+        for one, (keys, values, _) in zip(seen, memory, strict=True):
+            one.keys, one.values = keys.data_ptr(), values.data_ptr()
+            one.by_sentence, one.by_head, one.by_key = keys.stride()[:3]
+        found = (seen, None if bias is None else bias.data_ptr(), 0 if bias is None else bias.stride(0), length)
+        self._threads.memory = (memory, sizes, found)
+        return found
