@@ -66,6 +66,19 @@ def test_one_flipped_bit_is_noticed_and_named(bundle: Path, name: str) -> None:
         load_bundle(bundle)
 
 
+def test_a_manifest_without_its_list_is_told_so(bundle: Path) -> None:
+    (bundle / "manifest.json").write_text("{}")
+    with pytest.raises(BundleError, match="is damaged .there is no entry 'files'.; copy"):
+        load_bundle(bundle)
+
+
+def test_a_link_out_of_the_bundle_is_called_one(bundle: Path, tmp_path: Path) -> None:
+    (bundle / "model.safetensors").rename(tmp_path / "elsewhere")
+    (bundle / "model.safetensors").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match="model.safetensors: is a link to a file outside of the directory; put"):
+        load_bundle(bundle)
+
+
 @pytest.mark.parametrize("name", ["bundle.json", "model.safetensors", "tokenizer/joint.model", "manifest.json"])
 def test_a_missing_or_truncated_file_is_named(bundle: Path, name: str) -> None:
     (bundle / name).write_bytes((bundle / name).read_bytes()[:20])

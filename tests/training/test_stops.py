@@ -126,6 +126,13 @@ def test_the_proof_compares_every_result(folder: Path, capsys: pytest.CaptureFix
     assert {Path(name).name for name in compared} >= {"average.safetensors", "optimizer.safetensors"}
 
 
+def test_the_proof_tells_of_stops_that_were_not_made(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["verify-resume", str(folder / "tiny.yaml"), "--steps", "1", "--stops", "9", "--seed", "3"]
+    assert main([*command, *(word for setting in SETTINGS for word in ("--set", setting))]) == 0
+    told = capsys.readouterr()
+    assert "of 9 stops; more updates leave time for more" in told.err or "stopped 9 times" in told.out
+
+
 def test_the_proof_notices_another_result(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
