@@ -23,7 +23,11 @@ ENGLISH, FRENCH = "the cat\n" * 9, "le chat\n" * 9
 PATH = "data.train={{path: {folder}/"
 BAD_DATA = {
     "row-1-unequal": ({"train.fr": FRENCH}, [], "has 1000 lines.* has 9;.*about line"),
-    "row-2-empty": ({"train.en": "", "train.fr": ""}, [], r"data.train: there are no sentence pairs .*train\.en \+ train\.fr"),
+    "row-2-empty": (
+        {"train.en": "", "train.fr": ""},
+        [],
+        r"data.train: there are no sentence pairs .*train\.en \+ train\.fr",
+    ),
     "row-2-blank": ({"train.en": "\n \n", "train.fr": "\n\n"}, [], "data.train: there is no text"),
     "row-2-empty-validation": ({"val.en": "", "val.fr": ""}, [], "data.validation: no usable pairs in .*val"),
     "row-4-latin-1": ({"train.fr": b"le chat\n\xe9t\xe9\n"}, [], r"fr:2: byte 1 \(0xe9\).*latin-1.*set `encoding:"),

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from transformer_mt.data.tokenizer import META_BLANK, Tokenizer
 from transformer_mt.data.vocabulary import EOS_ID, UNK_ID
-from transformer_mt.decoding.search import Beam, Candidates
 from transformer_mt.decoding.glossary_file import folded, read_glossary
+from transformer_mt.decoding.search import Beam, Candidates
 from transformer_mt.errors import DataError
 
 _UNSAID = -1e4
