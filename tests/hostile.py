@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from transformer_mt.files import write_manifest
+from transformer_mt.manifest import write_manifest
 from transformer_mt.tensors import load_tensors, save_tensors
 
 Spoil = Callable[[Path], object]

@@ -11,7 +11,7 @@ from transformer_mt.bundle import load_bundle, save_bundle
 from transformer_mt.cli.main import main
 from transformer_mt.decoding.golden import replay
 from transformer_mt.errors import BundleError, TokenizerError
-from transformer_mt.files import write_manifest
+from transformer_mt.manifest import write_manifest
 from transformer_mt.tensors import load_tensors, save_tensors
 
 
@@ -63,6 +63,19 @@ def test_one_flipped_bit_is_noticed_and_named(bundle: Path, name: str) -> None:
     data[len(data) // 2] ^= 1
     (bundle / name).write_bytes(data)
     with pytest.raises(BundleError, match=f"{name}.*damaged"):
+        load_bundle(bundle)
+
+
+def test_a_manifest_without_its_list_is_told_so(bundle: Path) -> None:
+    (bundle / "manifest.json").write_text("{}")
+    with pytest.raises(BundleError, match="is damaged .there is no entry 'files'.; copy"):
+        load_bundle(bundle)
+
+
+def test_a_link_out_of_the_bundle_is_called_one(bundle: Path, tmp_path: Path) -> None:
+    (bundle / "model.safetensors").rename(tmp_path / "elsewhere")
+    (bundle / "model.safetensors").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match="model.safetensors: is a link to a file outside of the directory; put"):
         load_bundle(bundle)
 
 

@@ -18,7 +18,7 @@ from transformer_mt.card import model_card
 from transformer_mt.cli.main import main
 from transformer_mt.config.schema import Config, DataConfig, SourceConfig
 from transformer_mt.decoding.golden import replay
-from transformer_mt.files import write_manifest
+from transformer_mt.manifest import write_manifest
 
 
 @pytest.fixture

@@ -15,12 +15,14 @@ from transformer_mt.errors import DataError, TransformerMTError
 from transformer_mt.files import (
     atomic_directory,
     atomic_file,
+    check_directory,
     check_readable_file,
     free_bytes,
     read_json,
     read_lines,
     sha256_of,
     write_json,
+    write_problem,
 )
 
 
@@ -89,6 +91,8 @@ def test_utf16_is_guessed_and_then_read_with_its_blank_lines(tmp_path: Path, enc
     text = "un été\n\nĊdeux\r\ntrois\n"  # U+010A holds the byte 0x0A
     path = write(tmp_path, text.encode(encoding))
     with pytest.raises(DataError, match=f"set `encoding: {encoding}`"):
+        list(read_lines(path, "utf-8"))
+    with pytest.raises(DataError, match=f"it looks like {encoding}: convert the file to UTF-8"):
         list(read_lines(path))
     assert list(read_lines(path, encoding)) == ["un été", "", "Ċdeux", "trois"]
     path.write_bytes(("" if encoding == "utf-16" else "\ufeff").encode(encoding) + text.encode(encoding))
@@ -96,6 +100,34 @@ def test_utf16_is_guessed_and_then_read_with_its_blank_lines(tmp_path: Path, enc
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match=f"is not valid {encoding}"):
         list(read_lines(path, encoding))
+
+
+def test_what_is_no_text_is_told_so(tmp_path: Path) -> None:
+    path = write(tmp_path, b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\3\0>\0\xf0\x9d\0\n")
+    for encoding in (None, "utf-8"):
+        with pytest.raises(DataError, match="is no text file$"):
+            list(read_lines(path, encoding))
+
+
+def test_a_disk_with_room_is_not_called_full_without_a_doubt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    for free, told in ((3_000_000, "disk full, 3 MB free; make room"), (10**10, "disk full, or over its quota; make")):
+        monkeypatch.setattr("transformer_mt.files.free_bytes", lambda path, free=free: free)
+        assert told in str(write_problem(tmp_path / "x", full))
+
+
+def test_a_directory_that_cannot_be_written_into_is_told_before(tmp_path: Path) -> None:
+    check_directory(tmp_path / "new" / "one")
+    assert list(tmp_path.iterdir()) == []
+    path = write(tmp_path, b"")
+    for name, wanted in (
+        (path, "text.txt: is a file, a directory is needed; name another place"),
+        (path / "below", "text.txt: is a file, a directory is needed"),
+        (tmp_path / ("x" * 300), "cannot be written .File name too long"),
+        (Path("/proc/self/new"), "cannot be written .* name another place"),
+    ):
+        with pytest.raises(TransformerMTError, match=wanted):
+            check_directory(name)
 
 
 def test_unknown_encoding_is_refused(tmp_path: Path) -> None:

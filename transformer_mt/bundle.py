@@ -30,17 +30,15 @@ from transformer_mt.data.tokenizer import JOINT_FILE, SOURCE_FILE, TARGET_FILE, 
 from transformer_mt.data.vocabulary import PAD_ID
 from transformer_mt.errors import BundleError, DataError
 from transformer_mt.files import (
-    MANIFEST,
     atomic_directory,
     atomic_file,
     parse_json,
     read_json,
     read_small_text,
     sha256_of,
-    verify_manifest,
     write_json,
-    write_manifest,
 )
+from transformer_mt.manifest import MANIFEST, verify_manifest, write_manifest
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.tensors import load_tensors, load_weights, save_tensors
 

@@ -11,14 +11,15 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import IO, Any
 
-from transformer_mt.errors import BundleError, DataError, TransformerMTError
+from transformer_mt.errors import DataError, TransformerMTError
 
 UTF8_BOM = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 1 << 20
@@ -40,16 +41,16 @@ def check_readable_file(path: Path) -> None:
         raise DataError(f"{path}: cannot be read (permission denied)")
 
 
-def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[str]:
+def read_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
     r"""Yield the lines of `path` without their line end, which is "\n" or "\r\n" and nothing else.
 
     U+2028, \x0b, \x0c and \x85 stay inside the line, so that counts agree with `wc -l`. A byte order
     mark at the start is dropped; a name in .gz is decompressed. Raises DataError naming file, line and byte of
-    the first byte that is not valid in `encoding`.
+    the first byte that is not valid in `encoding`; without one it is UTF-8, and the user can set no other.
     """
     check_readable_file(path)
-    _check_encoding(path, encoding)
-    blocks = _wide_blocks if _is_wide(encoding) else _text_blocks
+    _check_encoding(path, encoding or "utf-8")
+    blocks = _wide_blocks if _is_wide(encoding or "utf-8") else _text_blocks
     try:
         for text in blocks(path, encoding):
             lines = text.split("\n")
@@ -69,7 +70,7 @@ def open_bytes(path: Path) -> IO[bytes]:
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
-def _text_blocks(path: Path, encoding: str) -> Iterator[str]:
+def _text_blocks(path: Path, encoding: str | None) -> Iterator[str]:
     """Whole lines, about a megabyte at a time: decoding and splitting them together is several times faster."""
     lines_before = 0
     with open_bytes(path) as file:
@@ -77,14 +78,15 @@ def _text_blocks(path: Path, encoding: str) -> Iterator[str]:
             if lines_before == 0:
                 block = block.removeprefix(UTF8_BOM)
             try:
-                text = block.decode(encoding)
+                text = block.decode(encoding or "utf-8")
             except UnicodeDecodeError as error:
-                raise DataError(_encoding_problem(path, lines_before, block, error)) from None
+                can_set = encoding is not None
+                raise DataError(_encoding_problem(path, lines_before, block, error, can_set)) from None
             yield text
             lines_before += block.count(b"\n")
 
 
-def _wide_blocks(path: Path, encoding: str) -> Iterator[str]:
+def _wide_blocks(path: Path, encoding: str | None) -> Iterator[str]:
     """As `_text_blocks` for UTF-16 and UTF-32, in which the byte 0x0A is no line end."""
     number = 0
     with open_bytes(path) as file:
@@ -107,20 +109,22 @@ def _check_encoding(path: Path, encoding: str) -> None:
         raise DataError(f"{path}: encoding {encoding!r} is not known; examples: utf-8, latin-1, cp1252") from None
 
 
-def _encoding_problem(path: Path, lines_before: int, block: bytes, error: UnicodeDecodeError) -> str:
+def _encoding_problem(path: Path, lines_before: int, block: bytes, error: UnicodeDecodeError, can_set: bool) -> str:
     start = block.rfind(b"\n", 0, error.start) + 1
     number = lines_before + block.count(b"\n", 0, error.start) + 1
     raw = block[start:].partition(b"\n")[0]
+    place = f"{path}:{number}: byte {error.start - start + 1} (0x{block[error.start]:02x})"
     if number == 1 and raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         guess = "utf-16"
     elif b"\x00" in raw:
+        nuls = [raw[side::2].count(0) for side in (0, 1)]
+        if 10 * min(nuls) > max(nuls):  # every other byte of most text in UTF-16
+            return f"{place} is not valid {error.encoding}, and there are NUL bytes beside it; it is no text file"
         guess = "utf-16-le" if raw[1:2] == b"\x00" else "utf-16-be"
     else:
         guess = "cp1252" if any(0x80 <= byte <= 0x9F for byte in raw) else "latin-1"
-    return (
-        f"{path}:{number}: byte {error.start - start + 1} (0x{block[error.start]:02x}) is not valid {error.encoding}; "
-        f"it looks like {guess}: set `encoding: {guess}` for this source, or convert the file to UTF-8"
-    )
+    mending = f"set `encoding: {guess}` for this source, or convert the file" if can_set else "convert the file"
+    return f"{place} is not valid {error.encoding}; it looks like {guess}: {mending} to UTF-8"
 
 
 def sha256_of(path: Path) -> str:
@@ -271,12 +275,29 @@ def _swap_names(one: bytes, other: bytes) -> bool:
     return hasattr(libc, "renamex_np") and bool(libc.renamex_np(one, other, exchange) == 0)
 
 
+_PLENTY = 100e6
+"""Free bytes of a disk that is not full, whatever the system says of a file on it."""
+
+
 def write_problem(path: Path, error: OSError) -> TransformerMTError:
     """The error that says in the user's terms why `path` could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = free_bytes(path.parent) / 1e6
-        return TransformerMTError(f"{path}: disk full, {free:.0f} MB free; make room and run the same command again")
-    return TransformerMTError(f"{path}: cannot be written ({error.strerror or error})")
+        free = free_bytes(path.parent)
+        found = f"disk full, {free / 1e6:.0f} MB free" if free < _PLENTY else "disk full, or over its quota"
+        return TransformerMTError(f"{path}: {found}; make room and run the same command again")
+    return TransformerMTError(f"{path}: cannot be written ({error.strerror or error}); name another place")
+
+
+def check_directory(path: Path) -> None:
+    """Raise a TransformerMTError where no files could be written into the directory `path`, which need not exist."""
+    try:
+        place = next(one for one in (path, *path.absolute().parents) if one.exists())
+        if not place.is_dir():
+            raise TransformerMTError(f"{place}: is a file, a directory is needed; name another place")
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise write_problem(path, error) from error
 
 
 def sync_directory(path: Path) -> None:
@@ -329,52 +350,3 @@ def free_bytes(path: Path) -> int:
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free
-
-
-MANIFEST = "manifest.json"
-
-
-def write_manifest(directory: Path) -> None:
-    """Write size and SHA-256 of every file below `directory` into its manifest.json."""
-    files = sorted(p for p in directory.rglob("*") if p.is_file() and p != directory / MANIFEST)
-    entries = {str(p.relative_to(directory)): {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in files}
-    write_json(directory / MANIFEST, {"files": entries})
-
-
-def verify_manifest(directory: Path, to_be_read: Collection[str], may_change: Collection[str] = ()) -> None:
-    """Raise a BundleError that names the first file of `directory` that is missing or not as it was written.
-
-    Of the names `to_be_read` those that are there have to be in the manifest: nothing is read that has no hash.
-    Those that `may_change` belong to the user.
-    """
-    if not directory.is_dir():
-        raise BundleError(f"{directory}: no such directory")
-    if not (directory / MANIFEST).is_file():
-        raise BundleError(f"{directory}: has no {MANIFEST}; it is no bundle or checkpoint, or it is incomplete")
-    try:
-        entries = dict(read_json(directory / MANIFEST)["files"])
-        expected = [(name, int(entry["bytes"]), str(entry["sha256"])) for name, entry in entries.items()]
-        if odd := next((name for name in entries if not _is_plain_name(name)), None):
-            raise ValueError(f"no file is called {odd[:40]!r}")
-    except (DataError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise BundleError(f"{directory / MANIFEST}: is damaged ({error})") from None
-    for name in to_be_read:
-        if name not in entries and os.path.lexists(directory / name):
-            raise BundleError(f"{directory / MANIFEST}: does not name {name}, which is there; copy the whole again")
-    for name, size, digest in expected:
-        path = directory / name
-        if name in may_change:
-            continue
-        if not path.resolve().is_relative_to(directory.resolve()):
-            raise BundleError(f"{directory / MANIFEST}: names {name}, which is outside of the directory")
-        if not path.is_file():
-            raise BundleError(f"{path}: is missing; copy the whole directory again")
-        if path.stat().st_size != size:
-            raise BundleError(f"{path}: is damaged ({path.stat().st_size} bytes instead of {size}); copy it again")
-        if (found := sha256_of(path)) != digest:
-            raise BundleError(f"{path}: is damaged (its SHA-256 is {found}, {MANIFEST} has {digest})")
-
-
-def _is_plain_name(name: str) -> bool:
-    """Whether a file system can be asked for it."""
-    return name.isprintable() and len(os.fsencode(name)) < 256

@@ -23,7 +23,11 @@ ENGLISH, FRENCH = "the cat\n" * 9, "le chat\n" * 9
 PATH = "data.train={{path: {folder}/"
 BAD_DATA = {
     "row-1-unequal": ({"train.fr": FRENCH}, [], "has 1000 lines.* has 9;.*about line"),
-    "row-2-empty": ({"train.en": "", "train.fr": ""}, [], "data.train: there are no sentence pairs"),
+    "row-2-empty": (
+        {"train.en": "", "train.fr": ""},
+        [],
+        r"data.train: there are no sentence pairs .*train\.en \+ train\.fr",
+    ),
     "row-2-blank": ({"train.en": "\n \n", "train.fr": "\n\n"}, [], "data.train: there is no text"),
     "row-2-empty-validation": ({"val.en": "", "val.fr": ""}, [], "data.validation: no usable pairs in .*val"),
     "row-4-latin-1": ({"train.fr": b"le chat\n\xe9t\xe9\n"}, [], r"fr:2: byte 1 \(0xe9\).*latin-1.*set `encoding:"),
@@ -231,12 +235,41 @@ def test_rows_32_39_options_of_translate_that_make_no_sense_are_refused(
     assert not (tiny_run.parent / "new").exists()
 
 
+@pytest.mark.parametrize("command", ["bench", "data check"])
+def test_reports_that_cannot_be_written_are_refused_before_the_work(
+    tiny_run: Path, command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformer_mt.decoding.bench.measure_all", None)  # is not called
+    monkeypatch.setattr("transformer_mt.data.doctor.diagnosis.diagnose", None)
+    given = tiny_run if command == "bench" else tiny_run / "config.yaml"
+    assert main([*command.split(), str(given), "-o", str(tiny_run.parent / "test.en")]) == 2
+    assert "test.en: is a file, a directory is needed" in the_error(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (b"cat\tchat\n\xe9t\xe9\tsummer\n", "terms.txt:2: .* it looks like latin-1: convert the file to UTF-8$"),
+        (b"no tab\n" * 20, "terms.txt:3: needs .*\n.*terms.txt: 17 more lines have a fault$"),
+    ],
+)
+def test_a_glossary_with_a_fault_is_told_before_the_model_is_loaded(
+    tiny_run: Path, tmp_path: Path, content: bytes, wanted: str,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    (tmp_path / "terms.txt").write_bytes(content)
+    monkeypatch.setattr("transformer_mt.cli.translate.load_translator", None)  # is not called
+    words = ["translate", str(tiny_run), str(tiny_run.parent / "test.en"), "--glossary", str(tmp_path / "terms.txt")]
+    assert main(words) == 2
+    assert re.search(wanted, capsys.readouterr().err.rstrip())
+
+
 def test_results_that_cannot_be_written_are_refused_before_the_work(
     tiny_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("transformer_mt.decoding.translator.Translator.stream", None)  # is not called
     assert main(["evaluate", str(tiny_run), "-o", str(tiny_run.parent / "test.en")]) == 2
-    assert "test.en: File exists" in the_error(capsys.readouterr().err)
+    assert "test.en: is a file, a directory is needed" in the_error(capsys.readouterr().err)
     assert main(["evaluate", str(tiny_run), "--multi-ref", str(tiny_run.parent / "train.en")]) == 2
     assert "train.en: has 1000 lines, 30 are needed" in the_error(capsys.readouterr().err)
 

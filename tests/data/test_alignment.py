@@ -40,6 +40,16 @@ def test_missing_tail_is_where_the_shorter_file_ends() -> None:
     assert first_suspicious_line(src, src[:-1], 1) == 40
 
 
+@pytest.mark.parametrize("name", ["tatoeba/val", "multi30k/val", "tico19/dev"])
+@pytest.mark.parametrize("num_missing", [1, 10, 20])
+def test_a_file_that_was_cut_off_is_told_so(shared_data: Path, name: str, num_missing: int) -> None:
+    src, tgt = (lines_of(shared_data / f"{name}.{language}")[:900] for language in ("en", "fr"))
+    for start in range(0, len(src) - 400, 100):
+        one, other = src[start : start + 400], tgt[start : start + 400 - num_missing]
+        assert first_suspicious_line(one, other, num_missing) == 401 - num_missing
+        assert first_suspicious_line(other, one, -num_missing) == 401 - num_missing
+
+
 def test_nothing_to_say_of_empty_or_cut_off_files() -> None:
     assert first_suspicious_line([], ["a"], -1) is None
     assert first_suspicious_line(["a", "b"], ["a"], 5) is None

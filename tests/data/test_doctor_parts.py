@@ -19,7 +19,7 @@ from transformer_mt.data.doctor.languages import LanguageModel
 from transformer_mt.data.doctor.parallel import ALARM, StretchFinder
 from transformer_mt.data.doctor.repeats import SIMILAR, RepeatFinder
 from transformer_mt.data.doctor.report import as_lines, as_report
-from transformer_mt.data.doctor.surface import SpacingCustom, mend_line
+from transformer_mt.data.doctor.surface import SpacingCustom, mend_line, place_of
 from transformer_mt.data.synthetic.corpus import synthesize
 from transformer_mt.errors import TransformerMTError
 
@@ -53,7 +53,7 @@ def test_hashes_of_words_are_equal_where_the_words_are(lines: list[str]) -> None
     [
         ("a &amp; b&#39;s", "a & b's", {Kind.ENTITY}),
         ("R&D, AT&T", "R&D, AT&T", set()),
-        ("a\u200bb\x07c\u2028d", "abc d", {Kind.CONTROL}),
+        ("a\u200bb\x07c\u2028d\0", "abc d", {Kind.CONTROL}),
         ("e\u0301te\u0301 \ufb01n", "été fin", {Kind.UNICODE_FORM}),
         ("hеllo С'est", "hello C'est", {Kind.LOOK_ALIKE}),
         ("Москва на сон", "Москва на сон", set()),
@@ -67,6 +67,38 @@ def test_a_line_is_mended_and_its_defects_named(line: str, mended: str, kinds: s
     assert mend_line(line, " ") == (mended, sum(map(bit, kinds)))
     assert mend_line(line, " ", frozenset(Kind))[0] == line
     assert mend_line(mended, " ") == (mended, sum(map(bit, kinds & {Kind.GARBLED})))
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "place"),
+    [
+        ("Quoi\u00a0? Ah ? Oui\u2009!", Kind.ODD_SPACE, 15),
+        ("Oui. ", Kind.SPACING, 4),
+        ("&lt; c\0", Kind.CONTROL, 6),
+        ("bon été, Ã©tÃ©", Kind.GARBLED, 9),
+        ("bon", Kind.COPIED, 0),
+    ],
+)
+def test_the_place_of_a_defect_is_told(line: str, kind: Kind, place: int) -> None:
+    assert place_of(line, kind, "\u00a0") == place
+
+
+def test_an_example_shows_the_place_of_its_defect(tmp_path: Path) -> None:
+    pairs = [*synthesize(1, 300, 1, 1).train, ("the cat " * 30, "le chat " * 29 + "voit la\0 souris.")]
+    for code, side in (("en", 0), ("fr", 1)):
+        text = "".join(f"{pair[side].strip()}\n" for pair in pairs)
+        (tmp_path / f"a.{code}").write_text(text, encoding="utf-8")
+    source = SourceConfig(src=str(tmp_path / "a.en"), tgt=str(tmp_path / "a.fr"))
+    with diagnose(DataConfig(train=(source,))) as diagnosis:
+        report = as_report(diagnosis)
+        lines = list(as_lines(report))
+    assert "control" in report["roles"]["train"]["kinds"] and "garbled" not in report["roles"]["train"]["kinds"]
+    (shown,) = (
+        line for line in lines[lines.index(next(one for one in lines if "  control" in one)) :] if "\\u" in line
+    )
+    assert shown.startswith("      line 301: the cat") and shown.endswith(
+        "| …hat le chat le chat le chat le chat le chat voit la\\u0000 souris."
+    )
 
 
 def test_the_custom_before_marks_is_that_of_the_text_and_without_text_that_of_the_language() -> None:

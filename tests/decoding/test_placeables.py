@@ -15,7 +15,8 @@ FOUND = {
     "{0} {name} {} {u.name} {0:.2f}": ["{0}", "{name}", "{}", "{u.name}", "{0:.2f}"],
     "{{ x }} {{x}} ${HOME} $VAR/bin": ["{{ x }}", "{{x}}", "${HOME}", "$VAR"],
     "%s %d, %(name)s %1$s %5.2f %-3d %lu %%": ["%s", "%d", "%(name)s", "%1$s", "%5.2f", "%-3d", "%lu", "%%"],
-    "100% sure, 50%of it": ["100", "50"],
+    "100% sure, 50%of it, 5 % or 5\u202f%. 5 %s": ["100%", "50", "5 %", "5\u202f%", "5", "%s"],
+    '-3, (\u22124.5) a-5 6 -7 --8 "-9%"': ["-3", "\u22124.5", "a-5", "6", "7", "8", "-9%"],
     "<b>bold</b><br/> <a href='x y'>z</a> a < b > c": ["<b>", "</b>", "<br/>", "<a href='x y'>", "</a>"],
     "(see http://a.b/c?d=1,2). HTTPS://x.y/z!": ["http://a.b/c?d=1,2", "HTTPS://x.y/z"],
     "WWW.x.org, or ftp://a/b.": ["WWW.x.org", "ftp://a/b"],
@@ -57,6 +58,21 @@ def test_a_number_is_kept_when_it_is_written_as_one_of_the_same_value() -> None:
     assert meant["1,234"] == {"1234", "1.234"} and meant["1\u202f234,5"] == {"1234.5"}
     for (source, values_of_source), (text, values_of_text) in product(meant.items(), meant.items()):
         assert is_changed(f"About {source}.", f"{text} environ") == (not values_of_source & values_of_text)
+
+
+@pytest.mark.parametrize("sign", ["", "-", "\u2212"])
+@pytest.mark.parametrize("blank", ["", " ", "\u00a0", "\u202f"])
+def test_signs_and_units_are_part_of_the_value(sign: str, blank: str) -> None:
+    other = "-" if not sign else ""
+    assert not is_changed("It is -3 here.".replace("-", sign), f"Il fait {sign}3 ici.")
+    assert is_changed("It is -3 here.".replace("-", sign), f"Il fait {other}3 ici.")
+    for percent in (f"{blank}%", " pour cent"):
+        assert not is_changed(f"{sign}50% of it", f"{sign}50{percent} en")
+        assert is_changed(f"{sign}50% of it", f"{other}50{percent} en")
+    assert is_changed("50% of -3", "50 des princesses 3.")
+    assert is_changed("50% of 50", "50 % de 60") and is_changed("50%", "50 ou 60 %")
+    assert not is_changed("50 and 50% and 50", f"50 et 50 et 50{blank}%")
+    assert not is_changed("50 percent", f"50{blank}%") and not is_changed("3-5 on 2024-05-12", "3 à 5, 12-05-2024")
 
 
 def test_numbers_of_other_scripts_have_their_values() -> None:

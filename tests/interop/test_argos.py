@@ -20,8 +20,8 @@ from transformer_mt.bundle import Bundle, load_bundle
 from transformer_mt.decoding.translator import Translator
 from transformer_mt.device import set_threads
 from transformer_mt.errors import TransformerMTError
-from transformer_mt.files import verify_manifest
 from transformer_mt.interop.argos import export_argos
+from transformer_mt.manifest import verify_manifest
 
 pytest.importorskip("ctranslate2", reason="CTranslate2 is installed on Linux only")
 

@@ -22,8 +22,8 @@ from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.decoding.translator import Translator
 from transformer_mt.device import set_threads
 from transformer_mt.errors import TransformerMTError
-from transformer_mt.files import verify_manifest
 from transformer_mt.interop.ctranslate2 import export_ctranslate2
+from transformer_mt.manifest import verify_manifest
 from transformer_mt.model.transformer import Transformer
 
 pytest.importorskip("ctranslate2", reason="CTranslate2 is installed on Linux only")

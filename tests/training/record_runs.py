@@ -51,6 +51,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "no_causal_mask": (),
     "unshifted_targets": (),
     "lr_100_times": ("optimizer.lr=0.5",),
+    "lr_100_times_and_then_0": ("optimizer.name=muon", "optimizer.lr=1", "schedule.name=linear"),
     "lr_10_times_without_clipping": ("optimizer.lr=5e-2", "training.max_grad_norm=null", "schedule.warmup_steps=0"),
     "warmup_too_long": ("schedule.name=inverse_sqrt", "schedule.warmup_steps=4000", "training.max_steps=120"),
     "lr_nearly_zero": ("optimizer.lr=1e-8", "training.max_steps=120"),

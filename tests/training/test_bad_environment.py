@@ -64,8 +64,8 @@ def test_row_47_a_damaged_newest_checkpoint_gives_way_to_the_one_before(shop: Sh
 @pytest.mark.parametrize(
     ("number", "wanted"),
     [
-        pytest.param(errno.ENOSPC, "disk full, .* MB free; make room", id="row-59"),
-        pytest.param(errno.EDQUOT, "disk full, .* MB free; make room", id="row-61-quota"),
+        pytest.param(errno.ENOSPC, "disk full.*; make room", id="row-59"),
+        pytest.param(errno.EDQUOT, "disk full.*; make room", id="row-61-quota"),
         pytest.param(errno.EIO, "cannot be written .Input/output error", id="row-61-io"),
         pytest.param(errno.ESTALE, "cannot be written .Stale file handle", id="row-61-nfs"),
     ],

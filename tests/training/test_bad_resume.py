@@ -17,7 +17,7 @@ from tests import tiny
 from tests.shop import Shop, at_step, the_error
 from transformer_mt.cli.main import main
 from transformer_mt.data.encoding import PairEncoder
-from transformer_mt.files import write_manifest
+from transformer_mt.manifest import write_manifest
 from transformer_mt.tensors import load_tensors, save_tensors
 
 EVERY = "checkpoint.every_steps=1"

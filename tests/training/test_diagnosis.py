@@ -1,6 +1,7 @@
 """`diagnose` finds the fault of recorded trainings, and none in sound ones; `record_runs.py` made and explains them."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ FAULTS = {
     "no_causal_mask": "target leakage",
     "unshifted_targets": "target leakage",
     "lr_100_times": "learning rate too high",
+    "lr_100_times_and_then_0": "learning rate too high",
     "lr_10_times_without_clipping": "learning rate too high",
     "warmup_too_long": "dead warm-up",
     "lr_nearly_zero": "dead warm-up",
@@ -68,6 +70,30 @@ def cut(name: str, share: float, folder: Path) -> Diagnosis:
     lines = (RECORDED / name / "metrics.jsonl").read_text().splitlines(keepends=True)
     (folder / "metrics.jsonl").write_text("".join(lines[: int(share * len(lines))]))
     return diagnose(folder)
+
+
+@pytest.mark.parametrize("name", ["lr_100_times_and_then_0", "misaligned", "overfitting"])
+def test_a_small_vocabulary_does_not_hide_another_fault(name: str, tmp_path: Path) -> None:
+    assert in_small_pieces(name, tmp_path).fault == FAULTS[name]
+
+
+def test_a_ratio_just_under_the_limit_is_told_so(tmp_path: Path) -> None:
+    assert "only 1.98 bytes" in in_small_pieces("good", tmp_path).sentence
+
+
+def in_small_pieces(name: str, folder: Path) -> Diagnosis:
+    """The diagnosis of a recorded run as if its tokenizer were a little too small."""
+    shutil.copy(RECORDED / name / "config.yaml", folder)
+    text = (RECORDED / name / "metrics.jsonl").read_text()
+    (folder / "metrics.jsonl").write_text(re.sub(r'(tgt_bytes_per_piece": )[\d.]+', r"\g<1>1.984", text, count=1))
+    return diagnose(folder)
+
+
+def test_a_bundle_has_nothing_to_diagnose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(RECORDED / "good" / "config.yaml", tmp_path)
+    (tmp_path / "bundle.json").write_text("{}")
+    assert main(["diagnose", str(tmp_path)]) == 2
+    assert f"{tmp_path}: a bundle has no metrics; name the run directory" in capsys.readouterr().err
 
 
 def test_what_is_no_run_directory_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

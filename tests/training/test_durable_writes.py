@@ -20,7 +20,8 @@ from transformer_mt import files
 from transformer_mt.bundle import CARD_FILE, load_bundle, save_bundle
 from transformer_mt.config.schema import CheckpointConfig, Config
 from transformer_mt.errors import BundleError, TransformerMTError
-from transformer_mt.files import Point, sweep, write_manifest
+from transformer_mt.files import Point, sweep
+from transformer_mt.manifest import write_manifest
 from transformer_mt.training.checkpoint import Checkpoint, Progress, list_checkpoints, load_newest, save_checkpoint
 
 Write = Callable[[Path], None]

@@ -239,6 +239,13 @@ def test_two_trainings_with_one_seed_are_bit_identical(folder: Path) -> None:
     assert_same_result(folder / "a", folder / "b")
 
 
+def test_dry_run_warns_of_a_warmup_that_does_not_end(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for updates, is_told in ((100, False), (1000, True)):
+        settings = [f"schedule.warmup_steps={updates}", "training.max_steps=240"]
+        assert tiny.train(folder / "tiny.yaml", settings, ["--dry-run"]) == 0
+        assert ("rises for 1,000 updates, but 240 are all" in capsys.readouterr().out) == is_told
+
+
 def test_dry_run_checks_and_leaves_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tiny.train(folder / "tiny.yaml", options=["--dry-run"]) == 0
     text = capsys.readouterr().out

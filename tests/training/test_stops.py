@@ -126,6 +126,15 @@ def test_the_proof_compares_every_result(folder: Path, capsys: pytest.CaptureFix
     assert {Path(name).name for name in compared} >= {"average.safetensors", "optimizer.safetensors"}
 
 
+def test_the_proof_tells_of_stops_that_were_not_made(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(resume_proof._Rehearsal, "run_until", lambda *_: None)  # it ended before the signal
+    command = ["verify-resume", str(folder / "tiny.yaml"), "--steps", "1", "--stops", "9"]
+    assert main([*command, *(word for setting in SETTINGS for word in ("--set", setting))]) == 0
+    assert "came to its end after 0 of 9 stops" in capsys.readouterr().err
+
+
 def test_the_proof_notices_another_result(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

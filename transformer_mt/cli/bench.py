@@ -8,7 +8,7 @@ from typing import Any
 
 from transformer_mt.cli.options import tell
 from transformer_mt.errors import MissingExtraError, TransformerMTError
-from transformer_mt.files import write_json
+from transformer_mt.files import check_directory, write_json
 
 DESCRIPTION = """\
 Measure which way of decoding is worth its time on this machine: beams and precisions, with BLEU,
@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         raise TransformerMTError("there is nothing to translate: no pairs")
     task = Task(args.bundle, [p.src for p in pairs], [p.tgt for p in pairs], str(device), args.threads)
     candidates = ways(bundle, device)
+    check_directory(args.output or args.bundle)
     tell(f"measuring {len(candidates)} ways of decoding, {args.minutes:g} minutes at most")
     rows = []
     for row in measure_all(task, candidates, 60 * args.minutes):

@@ -10,7 +10,7 @@ from typing import Any
 from transformer_mt.cli.options import add_config_arguments, tell
 from transformer_mt.config.loading import load_config, to_yaml
 from transformer_mt.errors import TransformerMTError
-from transformer_mt.files import atomic_directory, atomic_file, write_json
+from transformer_mt.files import atomic_directory, atomic_file, check_directory, write_json
 
 EXAMPLES = """\
 examples:
@@ -105,6 +105,8 @@ def _add_clean(parts: Any) -> None:
 def run_check(args: argparse.Namespace) -> int:
     """Examine, and tell."""
     config = load_config(args.config, args.overrides)
+    if args.output is not None:
+        check_directory(args.output)
     from transformer_mt.data.doctor.diagnosis import diagnose
     from transformer_mt.data.doctor.report import as_lines, as_report, has_defects
 
@@ -166,6 +168,7 @@ def run_synthesize(args: argparse.Namespace) -> int:
 
     if min(args.train, args.validation, args.test) < 1:
         raise TransformerMTError("--train, --validation and --test must be at least 1")
+    check_directory(args.directory)
     try:
         corpus = synthesize(args.seed, args.train, args.validation, args.test)
     except ValueError as error:

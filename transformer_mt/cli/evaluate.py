@@ -7,7 +7,7 @@ from typing import Any
 
 from transformer_mt.cli.options import add_decoding_arguments, load_translator, tell
 from transformer_mt.errors import TransformerMTError
-from transformer_mt.files import write_json
+from transformer_mt.files import check_directory, write_json
 
 DESCRIPTION = """\
 Score a translator on held-out pairs: BLEU, chrF and TER of sacreBLEU on plain text, with signatures
@@ -56,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
     loaded = load_translator(args)
     pairs = file_pairs(args.src, args.ref) if args.src else configured_pairs(loaded.bundle, args.split, tell)
     directory = args.output or args.bundle / ("evaluation" if args.src else f"evaluation-{args.split}")
+    check_directory(directory)  # before the work, which would be lost if it could not be written
     tell(f"translating {len(pairs):,} sentences")
-    directory.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost if it could not be written
+    directory.mkdir(parents=True, exist_ok=True)
     evaluation = evaluate(loaded.translator, pairs, loaded.bundle, directory, args.multi_ref)
     result = evaluation.to_json(loaded.bundle, loaded.translator)
     write_json(directory / "results.json", result)

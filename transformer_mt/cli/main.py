@@ -5,9 +5,11 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
+from types import FrameType
 
 from transformer_mt import __version__
 from transformer_mt.errors import Interrupted, TransformerMTError
@@ -32,7 +34,33 @@ exit codes:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command; returns its exit code. Without `argv` it is that of this process, whose SIGINT is ours then."""
+    is_ours = argv is None and threading.current_thread() is threading.main_thread()
+    if not is_ours or signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a job in the background
+        return _run(argv)
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:  # while another end was told
+        return 130
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said; only a traceback could come of it
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, or end the process at once while modules are imported.
+
+    Raised there, numpy and torch drop it, abort, or stay half imported. Imports come before what a command writes.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os.write(2, _as_told("interrupted").encode())  # what is printed may be in the middle of another line
+            os._exit(130)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _run(argv: Sequence[str] | None) -> int:
     _use_utf8()
     try:
         try:
@@ -68,9 +96,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _tell(text: str) -> None:
-    """Say how the command ended, and which process of several says so."""
+    """Say how the command ended."""
+    print(_as_told(text), end="", file=sys.stderr)
+
+
+def _as_told(text: str) -> str:
+    """A line of ours, which names the process where there are several."""
     rank = os.environ.get("RANK", "0")
-    print(f"transformer-mt: {'' if rank == '0' else f'process {rank}: '}{text}", file=sys.stderr)
+    return f"transformer-mt: {'' if rank == '0' else f'process {rank}: '}{text}\n"
 
 
 def _drop_output() -> None:

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from transformer_mt.cli.line_files import LineFiles
 from transformer_mt.cli.options import add_decoding_arguments, load_translator, tell
+from transformer_mt.decoding.glossary_file import read_glossary
 from transformer_mt.errors import Interrupted, TransformerMTError
 from transformer_mt.files import UTF8_BOM, check_readable_file, sha256_of
 
@@ -205,7 +206,7 @@ def _conclude(args: argparse.Namespace, files: LineFiles) -> int:
 def _identity(args: argparse.Namespace) -> dict[str, Any]:
     """What makes lines of two commands belong together: models, texts and options."""
     from transformer_mt.bundle import bundle_directory
-    from transformer_mt.files import MANIFEST
+    from transformer_mt.manifest import MANIFEST
 
     bundles = [sha256_of(bundle_directory(path) / MANIFEST) for path in (args.bundle, *args.ensemble)]
     texts = {name: getattr(args, name) for name in ("input", "glossary", "beginnings")}
@@ -247,6 +248,8 @@ def _check_files(args: argparse.Namespace) -> None:
         for name, path in named.items():
             if path is not None and path.exists() and path.samefile(given):
                 raise TransformerMTError(f"{name}: {path} is the input; choose another file")
+    if args.glossary is not None:
+        read_glossary(args.glossary)  # now, as the model takes a while to load
     if args.beginnings is not None and args.input != "-":
         counts = {path: _count_lines(path) for path in (args.beginnings, Path(args.input))}
         if len(set(counts.values())) > 1:

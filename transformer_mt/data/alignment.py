@@ -19,6 +19,9 @@ MAX_GAPS = 24
 _SURPRISE = 1.0
 """Cost of a final mark or of numbers that differ, in the unit of a length ratio of e."""
 
+_DOUBT = 4.0
+"""By so much another way has to be cheaper than that the end alone is missing, as in a file that was cut off."""
+
 
 def first_suspicious_line(src: Sequence[str], tgt: Sequence[str], num_missing: int) -> int | None:
     """The line (from 1) from which `src` and `tgt` seem to be shifted; None without a sign.
@@ -36,6 +39,7 @@ def first_suspicious_line(src: Sequence[str], tgt: Sequence[str], num_missing: i
     best = _total_costs(longer_features[:rows], shorter_features)
     first = np.full(rows + 1, rows)  # where the cheapest way to be here, with what is left out, first left out a line
     ends = [(np.inf if is_whole else best[-1], rows)]
+    end_alone = best[-1] - _DOUBT  # all is left out at the end
     for offset in range(1, shift + 1) if shift <= MAX_GAPS else (shift,):
         own = _total_costs(longer_features[offset : offset + rows], shorter_features)
         gain = best - own
@@ -44,7 +48,9 @@ def first_suspicious_line(src: Sequence[str], tgt: Sequence[str], num_missing: i
         first = place if len(ends) == 1 else first[place]
         best = lowest + own
         ends.append((np.inf if is_whole and offset < shift else best[-1], int(first[-1])))
-    line = min(ends)[1]
+    cost, line = min(ends)
+    if is_whole and end_alone <= cost:
+        return rows + 1
     return None if line == rows and not is_whole else line + 1
 
 

@@ -14,7 +14,12 @@ def clean_text(text: str) -> str:
     NUL is replaced because SentencePiece and C strings treat it as an end. All else stays: U+2028, \x0b, \x85,
     zero-width and soft characters are left to the tokenizer's normalisation.
     """
-    return _BREAKS.sub(" ", text).replace("\x00", _REPLACEMENT)
+    return without_breaks(text).replace("\x00", _REPLACEMENT)
+
+
+def without_breaks(text: str) -> str:
+    """One line of text, all else as it is."""
+    return _BREAKS.sub(" ", text)
 
 
 def replace_surrogates(text: str) -> str:

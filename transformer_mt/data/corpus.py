@@ -1,6 +1,6 @@
 """Sentence pairs from whatever the configuration names: one door for every format."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from transformer_mt.config.schema import DataConfig, SourceConfig
@@ -49,13 +49,16 @@ def read_pairs(source: SourceConfig, data: DataConfig, report: Report) -> Iterat
         report(line)
 
 
-def read_noted_pairs(source: SourceConfig, data: DataConfig, notes: ReadingNotes) -> Iterator[Pair]:
-    """As `read_pairs`, with what was noticed left in `notes`."""
+def read_noted_pairs(
+    source: SourceConfig, data: DataConfig, notes: ReadingNotes, clean: Callable[[str], str] = clean_text
+) -> Iterator[Pair]:
+    """As `read_pairs`, with what was noticed left in `notes`; `clean` is for what holds NUL or line breaks."""
     for line, src, tgt in _raw_pairs(source, data, notes):
         both = src + tgt
         if "\x00" in both or "\n" in both or "\r" in both:
-            notes.num_replaced += 1
-            src, tgt = clean_text(src), clean_text(tgt)
+            cleaned = clean(src), clean(tgt)
+            notes.num_replaced += cleaned != (src, tgt)
+            src, tgt = cleaned
         yield Pair(line, src, tgt)
 
 

@@ -3,7 +3,7 @@ r"""What a translation has to keep as it is: numbers, URLs, e-mail addresses, pl
 Translators call these placeables. All but numbers have to come as often as in the source, to the letter, and no others;
 `%s` and its kind and tags, which programs read one after the other, in the order of the source as well. Numbers have to
 have the same value: "1,000.5" may become "1 000,5", "1.000,5" or "1000.5", and not "1005"; more of them may come, as a
-translation may write "two" as "2".
+translation may write "two" as "2". A minus is part of a number, and so is a percent sign, which may become words.
 """
 
 import re
@@ -18,6 +18,11 @@ _LETTER = r"[A-Za-z_\u00c0-\u024f]"
 _BLANK_OR_APOSTROPHE = r"[ \u00a0\u2009\u202f'’]"
 _NUMBER = rf"(?:\d{{1,3}}(?:{_BLANK_OR_APOSTROPHE}\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)*)"
 _NUMBERS = rf"{_NUMBER}(?:{_LETTER}|\d)*"
+_MINUS = "-\u2212"
+_SIGN = rf"(?<![^\s(\[{{«“\"=<>:;,/|*+$€£])(?<!\d[ \u00a0\u2009\u202f])[{_MINUS}](?=\d)"
+"""Not between words, nor in ranges and dates."""
+_PERCENT_SIGN = r"(?<=\d)(?:%(?!\w)|[ \u00a0\u2009\u202f]%(?![\w(%+#-]|\.\d))"
+"""Not of `%s` and its kind."""
 _MARKUP = (
     r"(?i:https?|ftp)://[^\s<>\"]*[^\s<>\"'’”».,;:!?)\]}]",
     r"(?i:www)\.[^\s<>\"]*[^\s<>\"'’”».,;:!?)\]}]",
@@ -28,8 +33,10 @@ _MARKUP = (
     r"\$[A-Za-z_]\w*",
 )
 _PLACEABLE = re.compile(
-    rf"(?P<markup>{'|'.join(_MARKUP)})|(?<!{_LETTER})(?:{_LETTER}+-)?{_LETTER}*{_NUMBERS}(?:[:/-]{_NUMBERS})*"
+    rf"(?P<markup>{'|'.join(_MARKUP)})"
+    rf"|(?:{_SIGN})?(?<!{_LETTER})(?:{_LETTER}+-)?{_LETTER}*{_NUMBERS}(?:[:/-]{_NUMBERS})*(?:{_PERCENT_SIGN})?"
 )
+_PERCENT = re.compile(r"(?<=%)|[ \u00a0\u2009\u202f]?(?:%|per ?cent\b|pour ?cent\b)")
 _EACH_NUMBER = re.compile(_NUMBER)
 _SEPARATORS = re.compile(r"\D")
 
@@ -65,7 +72,7 @@ def lost(wanted: Sequence[Placeable], text: str) -> list[Placeable]:
     said = placeables(text)
     before, after = (Counter(one.text for one in some if not one.is_number) for some in (wanted, said))
     in_order = [one.text for one in wanted if one.keeps_order] == [one.text for one in said if one.keeps_order]
-    numbers = _Numbers(value for one in said if one.is_number for value in _values(one.text))
+    numbers = _Numbers(_said_values(said, text))
     missing = []
     for one in wanted:
         if one.is_number:
@@ -86,6 +93,20 @@ def is_changed(source: str, text: str) -> bool:
     )
 
 
+def _said_values(said: Sequence[Placeable], text: str) -> list[frozenset[str]]:
+    """What the numbers of `text` may mean; percentages come first, and are numbers as well."""
+    percentages, others = [], []
+    for one in said:
+        if one.is_number:
+            *before, last = _values(one.text.removesuffix("%"))
+            others += before
+            if _PERCENT.match(text, one.end):
+                percentages.append(last | {f"{value}%" for value in last})
+            else:
+                others.append(last)
+    return [*percentages, *others]
+
+
 def _values(text: str) -> Iterator[frozenset[str]]:
     """For each number in `text` what it may mean: "1,000" is 1000 or 1.000, "3.14.15" is none of these."""
     for match in _EACH_NUMBER.finditer(text):
@@ -97,7 +118,9 @@ def _values(text: str) -> Iterator[frozenset[str]]:
         if separators and separators[-1] in ".," and separators[-1] not in separators[:-1]:
             if _are_thousands(groups[:-1], separators[:-1]):
                 found.append(f"{''.join(groups[:-1])}.{groups[-1]}")
-        yield frozenset(found or [".".join(groups)])
+        sign = "-" if match.start() == 1 and text[0] in _MINUS else ""
+        unit = "%" if text[match.end() :].strip() == "%" else ""
+        yield frozenset(f"{sign}{value}{unit}" for value in found or [".".join(groups)])
 
 
 def _are_thousands(groups: Sequence[str], separators: Sequence[str]) -> bool:
@@ -107,7 +130,7 @@ def _are_thousands(groups: Sequence[str], separators: Sequence[str]) -> bool:
 
 
 class _Numbers:
-    """What the numbers of a translation may mean; each of them answers one number of the source."""
+    """What the numbers of a translation may mean; each answers one number of the source, the last ones first."""
 
     def __init__(self, values: Iterable[frozenset[str]]) -> None:
         self._places: dict[str, list[int]] = {}

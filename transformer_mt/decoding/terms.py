@@ -15,9 +15,9 @@ from torch import Tensor
 
 from transformer_mt.data.tokenizer import META_BLANK, Tokenizer
 from transformer_mt.data.vocabulary import EOS_ID, UNK_ID
+from transformer_mt.decoding.glossary_file import folded, read_glossary
 from transformer_mt.decoding.search import Beam, Candidates
 from transformer_mt.errors import DataError
-from transformer_mt.files import check_readable_file, read_lines
 
 _UNSAID = -1e4
 """Added to the log-probability of an end before all terms are said: the last resort, at the maximum length."""
@@ -53,41 +53,19 @@ class Glossary:
 
         Raises DataError for a target term that the tokenizer cannot write.
         """
-        self.terms = {_folded(src): make_term(tgt, tokenizer) for src, tgt in entries}
+        self.terms = {folded(src): make_term(tgt, tokenizer) for src, tgt in entries}
         longest_first = sorted(self.terms, key=len, reverse=True)
         self._pattern = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)")
 
     @classmethod
     def load(cls, path: Path, tokenizer: Tokenizer) -> "Glossary":
-        """Read a file with a source term, a tab and its translation on each line; blank lines are left out.
-
-        Raises DataError naming the lines that are something else, or that say two things of one term.
-        """
-        check_readable_file(path)
-        entries: dict[str, tuple[int, str]] = {}
-        problems = []
-        for number, line in enumerate(read_lines(path), start=1):
-            fields = [field.strip() for field in line.split("\t")]
-            if not line.strip():
-                continue
-            if len(fields) != 2 or not all(fields):
-                problems.append(f"{path}:{number}: needs a source term, a tab and its translation, got {line[:80]!r}")
-                continue
-            first, translation = entries.setdefault(_folded(fields[0]), (number, fields[1]))
-            if translation != fields[1]:
-                problems.append(f"{path}:{number}: {fields[0]!r} has another translation on line {first}")
-        if problems or not entries:
-            raise DataError("\n".join(problems[:20]) or f"{path}: there are no terms in it")
-        return cls([(src, tgt) for src, (_, tgt) in entries.items()], tokenizer)
+        """As `read_glossary` has it, which raises DataError."""
+        return cls(read_glossary(path), tokenizer)
 
     def terms_of(self, line: str) -> list[Term]:
         """The terms to be said for `line`, in its order, each once; whole words are looked for, in any case."""
-        found = (self.terms[match.group()] for match in self._pattern.finditer(_folded(line)))
+        found = (self.terms[match.group()] for match in self._pattern.finditer(folded(line)))
         return list(dict.fromkeys(found))
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.lower().split())
 
 
 def make_term(text: str, tokenizer: Tokenizer) -> Term:

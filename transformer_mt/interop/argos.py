@@ -7,8 +7,9 @@ from pathlib import Path
 from transformer_mt import __version__
 from transformer_mt.bundle import Bundle
 from transformer_mt.errors import TransformerMTError
-from transformer_mt.files import atomic_file, scratch_directory, write_manifest
+from transformer_mt.files import atomic_file, scratch_directory
 from transformer_mt.interop.ctranslate2 import write_model
+from transformer_mt.manifest import write_manifest
 
 SUFFIX = ".argosmodel"
 

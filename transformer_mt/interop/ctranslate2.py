@@ -20,7 +20,8 @@ from transformer_mt.data.shortlist import Shortlist
 from transformer_mt.data.tokenizer import JOINT_FILE, SOURCE_FILE, TARGET_FILE, Tokenizer
 from transformer_mt.data.vocabulary import SPECIAL_PIECES
 from transformer_mt.errors import MissingExtraError, TransformerMTError
-from transformer_mt.files import atomic_directory, write_manifest
+from transformer_mt.files import atomic_directory
+from transformer_mt.manifest import write_manifest
 from transformer_mt.model.layers import NORM_EPSILON, DecoderLayer
 from transformer_mt.model.linear import Linear
 from transformer_mt.model.transformer import Embedding, Stack

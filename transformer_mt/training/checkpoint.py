@@ -24,15 +24,8 @@ from transformer_mt import __version__
 from transformer_mt.config.loading import to_yaml
 from transformer_mt.config.schema import Config
 from transformer_mt.errors import BundleError, DataError, TrainingError
-from transformer_mt.files import (
-    atomic_directory,
-    free_bytes,
-    read_json,
-    remove_directory,
-    verify_manifest,
-    write_json,
-    write_manifest,
-)
+from transformer_mt.files import atomic_directory, free_bytes, read_json, remove_directory, write_json
+from transformer_mt.manifest import verify_manifest, write_manifest
 from transformer_mt.tensors import load_tensors, save_tensors
 
 FORMAT_VERSION = 1

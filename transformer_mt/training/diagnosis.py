@@ -13,6 +13,7 @@ from statistics import mean, median
 
 from transformer_mt.config.loading import load_config
 from transformer_mt.config.schema import Config
+from transformer_mt.errors import TransformerMTError
 from transformer_mt.training.curves import Record, read_metrics
 from transformer_mt.training.run_directory import existing_run
 
@@ -70,13 +71,15 @@ class History:
 
     def fraction_done(self) -> float:
         """How far the nearest limit of the training was reached, at most 1."""
-        last, limits = self.records[-1], self.config.training
+        last, limits = self.records[-1] if self.records else {}, self.config.training
         pairs = (("step", limits.max_steps), ("epoch", limits.max_epochs), ("minutes", limits.max_minutes))
         return min(1.0, max(last.get(key, 0) / limit for key, limit in pairs if limit))
 
 
 def diagnose(path: Path) -> Diagnosis:
     """Read the run directory at `path`; raises TransformerMTError when there is none, or it cannot be read."""
+    if (path / "bundle.json").is_file():
+        raise TransformerMTError(f"{path}: a bundle has no metrics; name the run directory")
     run = existing_run(path)
     records = read_metrics(run.metrics) if run.metrics.is_file() else []
     return judge(History(load_config(run.config), records))
@@ -142,7 +145,12 @@ def too_high_rate(history: History) -> Diagnosis | None:
         return _too_high(history, f"{skipped:,} of {history.num_updates:,} updates had no finite gradient")
     if history.num_updates < FEWEST_UPDATES or len(history.train) < 6:
         return None
-    losses = _smooth([record["loss"] for record in history.train])
+    blind, raw = math.log(history.config.tokenizer.vocab_size), [record["loss"] for record in history.train]
+    if median(raw) > 1.5 * blind and (raw[-1] > blind or max(raw) > 1.5 * raw[0]):
+        return _too_high(
+            history, f"the training loss was up to {max(raw):.1f}, and a guess without looking has {blind:.1f}"
+        )
+    losses = _smooth(raw)
     for index, loss in enumerate(losses):
         low = min(losses[: index + 1])
         if loss > low + max(0.5, 0.25 * low) and losses[-1] > 0.8 * low:
@@ -213,7 +221,7 @@ def tokenizer_ratio(history: History) -> Diagnosis | None:
         if facts[f"{side}_unknown"] > 0.02:
             problem = f"{facts[f'{side}_unknown']:.0%} of the {side} pieces are unknown"
         elif facts[f"{side}_bytes_per_piece"] < 2.0 and tokenizer.model_type != "char":
-            problem = f"a {side} piece holds only {facts[f'{side}_bytes_per_piece']:.1f} bytes of text"
+            problem = f"a {side} piece holds only {facts[f'{side}_bytes_per_piece']:.2f} bytes of text"
     ratio = facts["src_pieces"] / facts["tgt_pieces"]
     if problem is None and not 0.5 <= ratio <= 2.0:
         problem = f"a source has {ratio:.1f} times as many pieces as its target"
@@ -229,12 +237,15 @@ def tokenizer_ratio(history: History) -> Diagnosis | None:
 
 def nothing_learnt(history: History) -> Diagnosis | None:
     """A loss that stands still where translations are still worthless, for none of the reasons above."""
-    if _fall(history) >= 0.1:
+    if _fall(history) >= (0.1 if history.fraction_done() < 0.99 else 0.2):  # a rate that ends at 0 lets any loss fall
         return None
+    bleu = max(record["bleu"] for record in history.validations if record["bleu"] is not None)
     return Diagnosis(
         "nothing learnt",
-        f"it does not learn to translate: the training loss stays at {history.train[-1]['loss']:.2f}",
-        "check that line i of the target translates line i of the source; then try another optimizer.lr",
+        f"it does not learn to translate: {bleu:.1f} BLEU, and the training loss is still "
+        f"{history.train[-1]['loss']:.2f}",
+        "check that line i of the target translates line i of the source; then train longer, or try another "
+        "optimizer.lr",
     )
 
 
@@ -243,9 +254,9 @@ FAULTS: tuple[Callable[[History], Diagnosis | None], ...] = (
     too_high_rate,
     dead_warmup,
     broken_decoding,
-    tokenizer_ratio,
     overfitting,
     nothing_learnt,
+    tokenizer_ratio,
 )
 
 

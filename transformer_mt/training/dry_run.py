@@ -23,6 +23,7 @@ from transformer_mt.training.checkpoint import check_space_for_run
 from transformer_mt.training.loss import batch_loss
 from transformer_mt.training.optimizer import make_optimizer
 from transformer_mt.training.run_directory import RunDirectory
+from transformer_mt.training.schedule import warmup_warning
 
 NUM_LOOKED_AT = 2000
 """Pairs read of each source; the rest is read when the training starts."""
@@ -47,6 +48,8 @@ def dry_run(config: Config, report: Callable[[str], None], override_resume: bool
     report(f"disk: up to {needed / 1e6:.0f} MB for checkpoints and bundle, and there is room for them")
     if not config.data.validation:
         report("warning: no data.validation, so nothing is scored while training and the last weights are kept")
+    if warning := warmup_warning(config.schedule, config.training.max_steps):
+        report(warning)
     untried = ""
     if not RunDirectory(Path(config.training.run_dir)).tokenizer.is_dir():
         untried = " (not tried: whether the sentences support a vocabulary of this size)"

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformer_mt.bundle import build_model, load_bundle
 from transformer_mt.config.schema import Config
-from transformer_mt.data.corpus import read_pairs
+from transformer_mt.data.corpus import read_pairs, source_name
 from transformer_mt.data.prepare import PreparedCorpora, prepare_corpora
 from transformer_mt.data.tokenizer import TokenizerPair, train_tokenizers
 from transformer_mt.device import (
@@ -18,6 +18,7 @@ from transformer_mt.device import (
     set_threads,
     use_deterministic_kernels,
 )
+from transformer_mt.errors import DataError
 from transformer_mt.files import atomic_directory
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.model.vectors import initialise_embeddings
@@ -80,6 +81,9 @@ def find_tokenizers(config: Config, directory: Path, report: Report) -> Tokenize
     def pairs() -> Any:
         return chain.from_iterable(read_pairs(source, config.data, lambda text: None) for source in config.data.train)
 
+    if next(pairs(), None) is None:
+        names = ", ".join(map(source_name, config.data.train)) or "no source is named"
+        raise DataError(f"data.train: there are no sentence pairs to train the tokenizer on ({names})")
     tokenizers = interruptible(lambda: train_tokenizers(config.tokenizer, pairs, report))
     with atomic_directory(directory) as temporary:
         tokenizers.save(temporary)

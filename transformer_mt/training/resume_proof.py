@@ -74,6 +74,7 @@ def prove_resume(
         step = 0 if is_starting else step
         stop = stopped.run_until(step, delay, draws.choice(SIGNALS), seconds + _PATIENCE)
         if stop is None:  # it was faster than the delay
+            report(f"it came to its end after {len(stops)} of {num_stops} stops; more updates leave time for more")
             break
         stops.append(stop)
         report(f"stopped by {stop.signal_name} after step {stop.step}; ended {stop.seconds:.1f} s later")

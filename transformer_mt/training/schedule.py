@@ -24,3 +24,13 @@ def lr_at(step: int, peak_lr: float, config: ScheduleConfig, total_steps: int | 
     progress = min(1.0, (step - config.warmup_steps) / max(1, end - config.warmup_steps))
     remaining = 1.0 - progress if config.name == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))
     return config.final_lr + (peak_lr - config.final_lr) * remaining
+
+
+def warmup_warning(config: ScheduleConfig, planned: int | None) -> str | None:
+    """What is to be said where the learning rate rises for more than half of the `planned` updates, if so many are."""
+    if planned is None or 2 * config.warmup_steps <= planned or config.name == "constant":
+        return None
+    return (
+        f"warning: schedule.warmup_steps: the learning rate rises for {config.warmup_steps:,} updates, but {planned:,} "
+        f"are all that is planned; set it to about {max(1, planned // 10):,}, or train longer"
+    )

@@ -38,6 +38,7 @@ from transformer_mt.training.facts import facts_of_training, facts_of_validation
 from transformer_mt.training.monitor import Monitor, SilentMonitor
 from transformer_mt.training.parts import Parts, set_up
 from transformer_mt.training.run_directory import RunDirectory
+from transformer_mt.training.schedule import warmup_warning
 from transformer_mt.training.signals import StopNow, StopRequest, stop_requests
 from transformer_mt.training.trainer import Meter, StepStats, Trainer
 from transformer_mt.training.validation import Validation, Validator
@@ -111,7 +112,8 @@ class Session:
                 "raise each of training.max_steps, max_epochs and max_minutes that is set to go on"
             )
             return
-        self._check_warmup()
+        if warning := warmup_warning(self.config.schedule, self.trainer.total_steps):
+            self.monitor.say(warning)
         try:
             self._train()
             self._finish()
@@ -172,14 +174,6 @@ class Session:
             self.trainer.use_precision(resolve_precision("auto", self.trainer.device))
             self.monitor.say(
                 f"warning: {diverged}; going on in {self.trainer.precision}, with the weights of the last good update"
-            )
-
-    def _check_warmup(self) -> None:
-        planned, warmup = self.trainer.total_steps, self.config.schedule.warmup_steps
-        if planned is not None and 2 * warmup > planned and self.config.schedule.name != "constant":
-            self.monitor.say(
-                f"warning: schedule.warmup_steps: the learning rate rises for {warmup:,} updates, but {planned:,} are "
-                f"all that is planned; set it to about {max(1, planned // 10):,}, or train longer"
             )
 
     def resume(self, override: bool) -> None:

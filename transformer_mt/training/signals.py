@@ -17,10 +17,17 @@ class StopNow(KeyboardInterrupt):
     """Raised by a signal inside of `StopRequest.interrupting`."""
 
 
-class StopRequest:
-    """Whether SIGINT or SIGTERM has come. Until there is something to save, the first one stops at once."""
+Handler = Callable[[int, FrameType | None], object]
 
-    def __init__(self) -> None:
+
+class StopRequest:
+    """Whether SIGINT or SIGTERM has come. Until there is something to save, the first one stops at once.
+
+    It does so by `interrupt`, what Ctrl-C did before.
+    """
+
+    def __init__(self, interrupt: Handler = signal.default_int_handler) -> None:
+        self._interrupt = interrupt
         self.signal_name: str | None = None
         self.can_save = False
         self._interrupts = False
@@ -42,7 +49,7 @@ class StopRequest:
         A second SIGTERM does not: a process manager and a launcher may both send one.
         """
         if not self.can_save or (self.signal_name is not None and number == signal.SIGINT):
-            raise KeyboardInterrupt
+            self._interrupt(number, frame)
         self.signal_name = signal.Signals(number).name
         if self._interrupts:
             raise StopNow
@@ -84,13 +91,14 @@ def _end_unless(is_done: threading.Event) -> None:
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
     """Catch SIGINT and SIGTERM while the context lasts; outside of the main thread nothing is caught."""
-    request = StopRequest()
+    before = signal.getsignal(signal.SIGINT)
+    request = StopRequest(before) if callable(before) else StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.signal(number, request.receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.signal(number, request.receive) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield request
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)

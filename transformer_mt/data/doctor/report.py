@@ -6,6 +6,7 @@ from typing import Any
 from transformer_mt.data.doctor.diagnosis import ROLES, Diagnosis, Finding
 from transformer_mt.data.doctor.kinds import ABOUT, STYLE, Kind, sides_of
 from transformer_mt.data.doctor.sources import Role
+from transformer_mt.data.doctor.surface import place_of
 
 NUM_EXAMPLES = 5
 _NUM_SHOWN = 3
@@ -53,7 +54,9 @@ def _role_report(diagnosis: Diagnosis, role: Role) -> dict[str, Any]:
         for finding in diagnosis.findings(role):
             for kind in finding.kinds:
                 if len(shown := examples.setdefault(kind, [])) < NUM_EXAMPLES:
-                    shown.append(as_json(finding))
+                    usual = (custom.usual for custom in diagnosis.knowledge.spacing)
+                    places = [place_of(line, kind, u) for line, u in zip(finding.pair[1:], usual, strict=True)]
+                    shown.append(as_json(finding) | {"places": places})
             if all(len(examples.get(kind, ())) >= min(count, NUM_EXAMPLES) for kind, count in counts.items()):
                 break
     stretches = []
@@ -140,10 +143,12 @@ def _role_lines(role: str, found: Mapping[str, Any]) -> Iterator[str]:
             continue
         for example in kind["examples"][:_NUM_SHOWN]:
             repeats = f" (line {example['repeats']['line']:,} again)" if "repeats" in example else ""
-            yield f"      line {example['line']:,}{repeats}: {_shown(example['src'])} | {_shown(example['tgt'])}"
+            sides = (_shown(example[side], at) for side, at in zip(("src", "tgt"), example["places"], strict=True))
+            yield f"      line {example['line']:,}{repeats}: {' | '.join(sides)}"
 
 
-def _shown(text: str) -> str:
-    """Some of a line, with what cannot be seen written out."""
-    cut = text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+def _shown(text: str, place: int) -> str:
+    """Some of a line around a place, with what cannot be seen written out."""
+    start = max(0, min(place - _WIDTH // 2, len(text) - _WIDTH))
+    cut = f"{'…' if start else ''}{text[start : start + _WIDTH]}{'…' if start + _WIDTH < len(text) else ''}"
     return "".join(c if c == " " or c.isprintable() else f"\\u{ord(c):04x}" for c in cut)

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from transformer_mt.config.data_schema import DataConfig, SourceConfig
+from transformer_mt.data.cleaning import without_breaks
 from transformer_mt.data.corpus import read_noted_pairs, source_name
 from transformer_mt.data.pairs import BadLine, Pair, ReadingNotes
 from transformer_mt.data.readers import UnequalFiles
@@ -42,7 +43,7 @@ class Source:
     def first_read(self) -> Iterator[list[Pair]]:
         """All pairs in blocks; what is amiss is noted."""
         notes = ReadingNotes(self.name, sys.maxsize)
-        for block in blocks_of(self._to_the_end(read_noted_pairs(self.config, self.data, notes))):
+        for block in blocks_of(self._to_the_end(self._pairs(notes))):
             self.num_pairs += len(block)
             yield block
         self.bad, self.num_replaced = notes.bad, notes.num_replaced
@@ -55,8 +56,11 @@ class Source:
 
     def read_again(self) -> Iterator[list[Pair]]:
         """The same pairs in blocks."""
-        pairs = read_noted_pairs(self.config, self.data, ReadingNotes(self.name, sys.maxsize))
-        return blocks_of(islice(pairs, self.num_pairs))
+        return blocks_of(islice(self._pairs(ReadingNotes(self.name, sys.maxsize)), self.num_pairs))
+
+    def _pairs(self, notes: ReadingNotes) -> Iterator[Pair]:
+        """NUL stays in them: it is a defect like other control characters."""
+        return read_noted_pairs(self.config, self.data, notes, without_breaks)
 
 
 def configured_sources(data: DataConfig) -> list[Source]:

@@ -115,6 +115,18 @@ def mend_line(line: str, usual: str | None, kept: frozenset[Kind] = frozenset())
     return line, flags
 
 
+def place_of(line: str, kind: Kind, usual: str | None) -> int:
+    """The place in `line` of its first defect of this kind; 0 where it has none that has a place."""
+    if kind == Kind.GARBLED:
+        found = _GARBLED.search(line)
+        return found.start() if found else 0
+    mended, flags = mend_line(line, usual, frozenset(Kind) - {kind})
+    if not flags & bit(kind):
+        return 0
+    differ = (place for place, (old, new) in enumerate(zip(line, mended, strict=False)) if old != new)
+    return next(differ, min(len(line), len(mended)))
+
+
 def _without_entities(line: str) -> str:
     return _ENTITY.sub(lambda found: clean_text(html.unescape(found[0])), line)
 
