@@ -23,8 +23,10 @@ examples:
   transformer-mt export runs/multi30k exported/multi30k-ct2 --to ctranslate2 --quantization int8
   transformer-mt export runs/multi30k exported/translate-en_fr.argosmodel --to argos
   transformer-mt export runs/multi30k exported/multi30k-hf --to huggingface
-
-docs/export.md and docs/huggingface.md say what each format carries.
+"""
+DESCRIPTION = """\
+Write a bundle in the format of another program: same tokens, same probabilities, where that program
+is told to search as we do. docs/export.md and docs/huggingface.md say what each format carries.
 """
 
 
@@ -33,7 +35,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "export",
         help="write a bundle in the format of another program",
-        description=__doc__,
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -13,7 +13,11 @@ example:
   transformer-mt import opus-mt-en-fr bundles/en-fr --src-lang en --tgt-lang fr
   transformer-mt translate bundles/en-fr input.txt -o output.txt
 
-The directory has config.json, model.safetensors, source.spm, target.spm and vocab.json. Nothing in it is executed.
+"""
+DESCRIPTION = """\
+Make a bundle of a MarianMT checkpoint of Hugging Face transformers, such as OPUS-MT's: one that
+translates as the checkpoint does, and can be trained on. The directory has config.json,
+model.safetensors, source.spm, target.spm and vocab.json; nothing in it is executed.
 """
 
 
@@ -22,7 +26,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "import",
         help="make a bundle of a MarianMT checkpoint of Hugging Face transformers",
-        description=__doc__,
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
