@@ -35,6 +35,17 @@ exit codes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Without `argv` it is that of this process, whose SIGINT is ours then."""
+    code = _guarded(argv)
+    if argv is None and "RANK" in os.environ:
+        # Threads of PyTorch's process groups may want the interpreter while it ends, which aborts the process.
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+        os._exit(code)
+    return code
+
+
+def _guarded(argv: Sequence[str] | None) -> int:
+    """`_run`, with our SIGINT where the process is ours."""
     is_ours = argv is None and threading.current_thread() is threading.main_thread()
     if not is_ours or signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a job in the background
         return _run(argv)
