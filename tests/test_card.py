@@ -110,7 +110,16 @@ def test_a_hub_dataset_is_named_and_an_origin_too() -> None:
     assert front["datasets"] == ["wmt/wmt14"]
     assert front["language"] == ["no", "fr"]  # and not [False, "fr"]
     assert "model-index" not in front and "Nothing was scored" in card
+    assert "and from those of the model that it began with" in card and "nothing else" not in card
     assert "weights of runs/general" in card and "`torchrun --nproc-per-node 4 -m transformer_mt train" in card
+
+
+def test_the_card_of_an_imported_model_claims_no_training() -> None:
+    facts = {"imported_from": {"format": "MarianMT", "directory": "opus", "sha256": {}}, "max_source_pieces": 512}
+    card = model_card(Config(), facts, {})
+    assert "imported by transformer_mt" in card
+    assert "Imported from the MarianMT checkpoint opus; how that was trained is not known here." in card
+    assert "trained and written" not in card and "transformer-mt train" not in card and "named above" not in card
 
 
 HARMFUL = [

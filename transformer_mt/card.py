@@ -22,11 +22,6 @@ adds it above as `license: ...`.
 _HASHED = """\
 The hash of a source is that of the hashes of its files: `sha256sum FILES | cut -c-64 | tr -d '\\n' | sha256sum`.
 """
-_LIMITS = """\
-- It has learnt from the pairs named above and from nothing else: text of another kind, and names, numbers and idioms
-  that are not in them, are translated worse. What is wrong or one-sided in them may come again.
-- It translates sentence by sentence, without looking at what comes before, and does not say when it is unsure.
-"""
 
 
 class Use(NamedTuple):
@@ -66,7 +61,7 @@ def model_card(config: Config, facts: Mapping[str, Any], sizes: Mapping[str, int
     parts = [
         f"---\n{_front_matter(config, facts, use.library)}---\n",
         f"# Translation from {pair}\n",
-        f"A Transformer that translates from {pair}, trained and written by transformer_mt {__version__}.\n",
+        f"A Transformer that translates from {pair}, {_origin(facts)} by transformer_mt {__version__}.\n",
         "## Use\n",
         use.text,
         "## Scores\n",
@@ -78,11 +73,15 @@ def model_card(config: Config, facts: Mapping[str, Any], sizes: Mapping[str, int
         "## Model\n",
         _list(_model(config, facts, sizes)),
         "## Limits\n",
-        _LIMITS + _list(_limits(config, facts)),
+        _list(_limits(config, facts)),
         "## Licence\n",
         _LICENCE,
     ]
     return "\n".join(parts)
+
+
+def _origin(facts: Mapping[str, Any]) -> str:
+    return "imported" if _part(facts, "imported_from") else "trained and written"
 
 
 def _front_matter(config: Config, facts: Mapping[str, Any], library: str) -> str:
@@ -144,6 +143,10 @@ def _data(facts: Mapping[str, Any]) -> str:
 
 def _training(config: Config, facts: Mapping[str, Any]) -> Iterator[str]:
     """What was done, on what, for how long."""
+    if imported := _part(facts, "imported_from"):
+        kind, name = (_text(imported.get(key)) for key in ("format", "directory"))
+        yield f"Imported from the {kind} checkpoint {name}; how that was trained is not known here."
+        return
     hardware, versions = _part(facts, "hardware"), _part(facts, "versions")
     processes = int(_number(hardware, "processes") or 1)
     command = "transformer-mt" if processes == 1 else f"torchrun --nproc-per-node {processes} -m transformer_mt"
@@ -188,9 +191,20 @@ def _shape(model: ModelConfig) -> str:
 
 
 def _limits(config: Config, facts: Mapping[str, Any]) -> Iterator[str]:
+    if _part(facts, "imported_from"):
+        known = "What it has learnt from is not known here; its own card may say"
+    elif config.training.init_from:
+        known = "It has learnt from the pairs named above, and from those of the model that it began with"
+    else:
+        known = "It has learnt from the pairs named above and from nothing else"
+    yield (
+        f"{known}: text of another kind, and names, numbers and idioms that are not in them, are translated worse.\n"
+        "  What is wrong or one-sided in them may come again."
+    )
+    yield "It translates sentence by sentence, without what comes before, and does not say when it is unsure."
     longest = _number(facts, "max_source_pieces")
     if longest is not None:
-        yield f"The longest source sentence that it was trained on has {longest:,.0f} pieces; longer lines are split."
+        yield f"The longest source that it is known to take has {longest:,.0f} pieces; longer lines are split."
     if config.tokenizer.uses_bytes:
         yield "Characters that it has never seen are read as bytes, which it can at best copy."
 

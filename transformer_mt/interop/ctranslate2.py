@@ -62,8 +62,8 @@ for line in tgt.decode([result.hypotheses[0] for result in results]):
 ```
 
 - In float32 these are the translations of `transformer-mt translate --precision fp32`, to the token with
-  `beam_size=1` (and without `patience`). With a beam CTranslate2 ends its search sooner, and some lines differ;
-  `patience` lets it go on.
+  `beam_size=1` (and without `patience`), for lines that transformer_mt neither splits nor searches again. With a beam
+  CTranslate2 ends its search sooner, and some lines differ; `patience` lets it go on.
 - `min_decoding_length` is 1 when it is not given. Then CTranslate2 leaves the end out of the first step, and its
   scores are not quite the same.
 - `max_decoding_length` is one number for all lines of a call, and 256 when it is not given. transformer_mt ends each
