@@ -14,12 +14,12 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+from machine import resident_mb
 from rows import show
 
 from transformer_mt.decoding.translator import Translator
 
 NUM_IN_MEMORY = 20_000
-_PAGE_MB = 4096 / 1e6
 
 
 def add_parser(measurements: Any) -> None:
@@ -84,8 +84,7 @@ def translated_file(args: argparse.Namespace, lines: list[str], folder: Path) ->
             time.sleep(1 if first else 0.05)
             if not first and any(one.stat().st_size > 0 for one in folder.glob("out.txt*")):
                 first = time.perf_counter() - started
-            pages = Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()
-            resident.append(int(pages[1]) * _PAGE_MB if len(pages) > 1 else 0.0)
+            resident.append(resident_mb(process.pid))
     seconds = time.perf_counter() - started
     found = out.read_text(encoding="utf-8").split("\n")[:-1]
     quarter = max(1, len(resident) // 4)

@@ -3,6 +3,7 @@
 import os
 import resource
 import time
+from pathlib import Path
 
 QUIET_SECONDS = 5
 """A measurement begins when the machine has done nothing else for so long."""
@@ -45,3 +46,10 @@ def wait_for_quiet() -> None:
 def peak_rss_mb() -> int:
     """Peak resident memory of this process, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def resident_mb(process: int | None = None) -> float:
+    """Resident memory in MB of a process, of this one if none is named (Linux); 0 once it has ended."""
+    name = "self" if process is None else str(process)
+    pages = int(Path(f"/proc/{name}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

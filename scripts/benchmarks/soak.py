@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from machine import resident_mb
 from rows import show
 
 from transformer_mt.bundle import load_bundle
@@ -82,11 +83,10 @@ def work(args: argparse.Namespace, lines: Sequence[str], beam_size: int) -> None
 def held(seconds: float, rounds: int) -> dict[str, int | float]:
     """What this process holds now, after a look for garbage (Linux)."""
     gc.collect()
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return {
         "seconds": round(seconds, 1),
         "rounds": rounds,
-        "rss_mb": round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1),
+        "rss_mb": round(resident_mb(), 1),
         "open_files": len(os.listdir("/proc/self/fd")) - 1,  # one is the listing's own
         "threads": len(os.listdir("/proc/self/task")),
     }
