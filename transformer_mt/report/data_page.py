@@ -4,31 +4,15 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from transformer_mt.style import BLUE, GRID, INK
+from transformer_mt.page import document, visible
 
-_HEAD = f"""\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Data report</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: {INK}; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; width: 100%; margin: 0.5rem 0 1.5rem; }}
-th, td {{ border-bottom: 1px solid {GRID}; padding: 0.3rem 0.6rem; text-align: left; vertical-align: top; }}
-td.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
-td.text {{ width: 42%; white-space: pre-wrap; overflow-wrap: anywhere; }}
-.bar {{ background: {BLUE}; height: 0.6rem; min-width: 1px; }}
-.hidden {{ background: {GRID}; border-radius: 3px; font-size: 85%; }}
-summary {{ cursor: pointer; }}
-</style>
-<h1>Data report</h1>
-"""
+_STYLE = "td.text { width: 42%; }\n"
 
 
 def data_page(report: Mapping[str, Any]) -> str:
     """The page for a report of `data check`."""
-    return _HEAD + "\n".join([*_sources(report["sources"]), *_spaces(report), *_roles(report["roles"])]) + "\n"
+    body = "\n".join([*_sources(report["sources"]), *_spaces(report), *_roles(report["roles"])])
+    return document("Data report", body, style=_STYLE)
 
 
 def _sources(sources: list[dict[str, Any]]) -> Iterator[str]:
@@ -97,16 +81,6 @@ def _examples(label: str, examples: list[dict[str, Any]]) -> Iterator[str]:
         repeats = f"<br>line {example['repeats']['line']:,} again" if "repeats" in example else ""
         yield (
             f"<tr><td>{escape(example['source'])}:{example['line']:,}{repeats}"
-            f"<td class=text>{_visible(example['src'])}<td class=text>{_visible(example['tgt'])}"
+            f"<td class=text>{visible(example['src'][:500])}<td class=text>{visible(example['tgt'][:500])}"
         )
     yield "</table></details>"
-
-
-def _visible(text: str) -> str:
-    """A line with what cannot be seen written out."""
-    return "".join(
-        escape(character)
-        if character == " " or character.isprintable()
-        else f"<span class=hidden>U+{ord(character):04X}</span>"
-        for character in text[:500]
-    )
