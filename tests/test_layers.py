@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "transformer_mt"
 LAYERS = (
     {"version"},  # transformer_mt/__init__.py
-    {"errors"},
+    {"errors", "interrupts"},
     {"files", "memory", "style"},
     {"config", "manifest", "native", "page", "tensors", "world"},
     {"card", "device", "data", "model", "evaluation"},

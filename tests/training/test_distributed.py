@@ -28,6 +28,7 @@ SETTINGS = (
 """An epoch has some twenty batches: its last update has fewer than four. SGD, because Adam would make large steps of
 gradients that are nothing but rounding."""
 SHORT_OF_MEMORY = str(Path(__file__).with_name("short_of_memory.py"))
+STOPPED_IN_VALIDATION = str(Path(__file__).with_name("stopped_in_validation.py"))
 EXACT = ("training.reproducible=exact", "optimizer.name=adamw", "optimizer.lr=5e-3")
 
 
@@ -178,6 +179,16 @@ def test_sigterm_to_the_launcher_saves_and_the_same_command_goes_on(
     assert process.returncode != 0 and "stopped: SIGTERM: saved step" in told
     assert "going on from step" in train(folder, "stopped", 2)
     assert_same_course(folder, "stopped", "alone")
+
+
+def test_a_stop_of_one_process_in_a_validation_stops_all_before_it_ends(
+    folder: Path, alone: dict[str, torch.Tensor]
+) -> None:
+    process = start(folder, "validating", 2, program=(STOPPED_IN_VALIDATION,))
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode != 0 and told.count("stopped: SIGTERM: saved step 7") == 2, told[-3000:]
+    train(folder, "validating", 2)
+    assert_same_course(folder, "validating", "alone")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the processes in /proc")

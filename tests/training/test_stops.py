@@ -15,13 +15,15 @@ import pytest
 import torch
 
 from tests import tiny
+from tests.training.stopped_in_validation import stop_and_wait
 from tests.training.test_session import assert_same_result
 from transformer_mt import files
 from transformer_mt.cli.main import main
 from transformer_mt.config.loading import load_config
+from transformer_mt.decoding.step import CheckedStep
 from transformer_mt.errors import TrainingError
 from transformer_mt.files import sha256_of
-from transformer_mt.training import resume_proof
+from transformer_mt.training import resume_proof, validation
 from transformer_mt.training.checkpoint import Checkpoint, CheckpointWriter, Progress, list_checkpoints, load_checkpoint
 from transformer_mt.training.session import Session
 from transformer_mt.training.validation import Validator
@@ -52,17 +54,35 @@ def assert_same_translator(folder: Path, name: str) -> None:
 
 
 def stop_in_validation(monkeypatch: pytest.MonkeyPatch, is_wanted: Callable[[int], bool]) -> None:
-    """A signal comes while the validation is under way whose number, from 1, is wanted; it goes on for ever then."""
+    """A signal comes while the validation searches whose number, from 1, is wanted; its search has no end then."""
     numbers = iter(range(1, 100))
     translate = Validator._translate
 
     def translate_or_wait(*args: object) -> object:
         if is_wanted(next(numbers)):
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(60)
+            monkeypatch.setattr(CheckedStep, "step", stop_and_wait)
         return translate(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Validator, "_translate", translate_or_wait)
+
+
+def test_a_stop_while_a_validation_computes_the_loss_ends_it_before_the_next_batch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def batch_loss(*args: object) -> object:
+        seen.append(args)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return compute(*args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as context:
+        compute = validation.batch_loss
+        context.setattr(validation, "batch_loss", batch_loss)
+        assert train(folder, "loss") == 130
+    assert len(seen) == 1
+    assert train(folder, "loss") == 0
+    assert_same_translator(folder, "loss")
 
 
 @pytest.mark.parametrize("number", [1, 3, 4])

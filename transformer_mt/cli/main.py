@@ -9,10 +9,10 @@ import threading
 from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
-from types import FrameType
 
 from transformer_mt import __version__
 from transformer_mt.errors import Interrupted, TransformerMTError
+from transformer_mt.interrupts import interrupted_by
 
 COMMANDS = (
     "train", "diagnose", "evaluate", "translate", "score", "bench", "export", "import", "verify", "verify-resume",
@@ -49,26 +49,13 @@ def _guarded(argv: Sequence[str] | None) -> int:
     is_ours = argv is None and threading.current_thread() is threading.main_thread()
     if not is_ours or signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a job in the background
         return _run(argv)
-    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGINT, interrupted_by(_tell_of_interrupt))
     try:
         return _run(argv)
     except KeyboardInterrupt:  # while another end was told
         return 130
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said; only a traceback could come of it
-
-
-def interrupt(number: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt, or end the process at once while modules are imported.
-
-    Raised there, numpy and torch drop it, abort, or stay half imported. Imports come before what a command writes.
-    """
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            os.write(2, _as_told("interrupted").encode())  # what is printed may be in the middle of another line
-            os._exit(130)
-        frame = frame.f_back
-    raise KeyboardInterrupt
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -109,6 +96,10 @@ def _run(argv: Sequence[str] | None) -> int:
 def _tell(text: str) -> None:
     """Say how the command ended."""
     print(_as_told(text), end="", file=sys.stderr)
+
+
+def _tell_of_interrupt() -> None:
+    os.write(2, _as_told("interrupted").encode())  # what is printed may be in the middle of another line
 
 
 def _as_told(text: str) -> str:

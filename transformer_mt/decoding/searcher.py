@@ -15,8 +15,16 @@ from transformer_mt.decoding.constraints import TokenConstraints
 from transformer_mt.decoding.narrowing import Narrowing
 from transformer_mt.decoding.repetition import NO_REPEAT_NGRAM, repeats_itself
 from transformer_mt.decoding.scoring import cross_attention, token_log_probs
-from transformer_mt.decoding.search import Hypothesis, Sampling, SearchSettings, beam_search, recurring_size, sample
-from transformer_mt.decoding.step import EnsembleStep, ModelStep
+from transformer_mt.decoding.search import (
+    Hypothesis,
+    Sampling,
+    SearchSettings,
+    StepFunction,
+    beam_search,
+    recurring_size,
+    sample,
+)
+from transformer_mt.decoding.step import CheckedStep, EnsembleStep, ModelStep
 from transformer_mt.decoding.terms import Term, TermRules
 from transformer_mt.device import side_by_side
 from transformer_mt.model.packing import is_row_wise
@@ -58,15 +66,18 @@ class Searcher:
         settings: DecodingConfig,
         rules: TermRules,
         narrowing: Narrowing | None = None,
+        check: Callable[[], object] | None = None,
     ) -> None:
         """`models` lie on one device; `rules` are those of the target vocabulary, which `narrowing` makes smaller.
 
-        Where something is drawn, or constraints are to be kept to, the whole vocabulary is looked at.
+        Where something is drawn, or constraints are to be kept to, the whole vocabulary is looked at. `check` is called
+        before each step of a search, in any thread: what it raises stops the work.
         """
         self.models = models
         self.settings = settings
         self.rules = rules
         self.narrowing = narrowing
+        self.check = check
         self.device = next(models[0].parameters()).device
         limits = [model.longest_sequence for model in models]
         searches_alone = narrowing is not None or not all(map(is_row_wise, models))
@@ -185,7 +196,9 @@ class Searcher:
             n_best=n_best,
         )
         steps = [ModelStep(model, src, narrowed) for model in self.models]
-        step = steps[0] if len(steps) == 1 else EnsembleStep(steps)
+        step: StepFunction = steps[0] if len(steps) == 1 else EnsembleStep(steps)
+        if self.check is not None:
+            step = CheckedStep(step, self.check)
         if sampling is not None:
             keys = [segment.key for segment in segments]
             return sample(step, self._max_lengths(segments), settings, sampling, keys, constraints)

@@ -3,7 +3,7 @@
 Axes: B sentences, K hypotheses of each, S source length, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -87,3 +87,17 @@ class EnsembleStep:
         """See `search.StepFunction`."""
         for one in self.steps:
             one.select(rows)
+
+
+class CheckedStep:
+    """A step function that asks `check` before each step; what that raises ends the search."""
+
+    def __init__(self, model: StepFunction, check: Callable[[], object]) -> None:
+        self._model = model
+        self._check = check
+        self.log_probs, self.reorder, self.select = model.log_probs, model.reorder, model.select
+
+    def step(self, tokens: Tensor) -> None:
+        """See `search.StepFunction`."""
+        self._check()
+        self._model.step(tokens)

@@ -1,7 +1,7 @@
 """Lines in, lines out: the one way by which files, the Python API and validation are translated."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, repeat
@@ -100,9 +100,11 @@ class Translator:
         settings: DecodingConfig,
         max_source_pieces: int,
         shortlist: Shortlist | None = None,
+        check: Callable[[], object] | None = None,
     ) -> None:
         """`max_source_pieces` is the longest source, eos included, that is translated in one part.
 
+        `check` is called before each step of a search, in any thread: what it raises stops the work.
         Raises TransformerMTError when the settings ask for a shortlist and there is none.
         """
         self.device = next(models[0].parameters()).device
@@ -111,7 +113,7 @@ class Translator:
         self.settings = settings
         self.rules = TermRules.of(tokenizers.tgt)
         ready = [packed(model, self.precision) for model in models]
-        self.searcher = Searcher(ready, settings, self.rules, self._narrowing(shortlist))
+        self.searcher = Searcher(ready, settings, self.rules, self._narrowing(shortlist), check)
         self.max_source_pieces = min(max_source_pieces, self.searcher.longest_sequence or max_source_pieces)
 
     @classmethod

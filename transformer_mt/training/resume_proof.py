@@ -18,6 +18,7 @@ from transformer_mt.config.loading import load_config, to_yaml
 from transformer_mt.config.schema import Config
 from transformer_mt.errors import Interrupted, TrainingError, TransformerMTError
 from transformer_mt.files import atomic_file, sha256_of
+from transformer_mt.interrupts import interrupted_by
 from transformer_mt.training.checkpoint import list_checkpoints
 from transformer_mt.training.run_directory import RunDirectory
 
@@ -184,6 +185,7 @@ class _Rehearsal:
 
 def _train(config: Path, screen: Path) -> None:
     """Train in this process, with what it says going to `screen`; exit codes are those of the command."""
+    signal.signal(signal.SIGINT, interrupted_by(lambda: None))
     from transformer_mt.training.session import train
 
     with screen.open("ab") as file:

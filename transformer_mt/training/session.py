@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,9 @@ class Session:
         if self.config.data.validation:
             corpus = parts.corpora.validation
             shortlist = self.shortlist if self.config.decoding.shortlist else None
-            self.validator = Validator(self.config, corpus, parts.tokenizers, self.max_source_pieces, shortlist, world)
+            self.validator = Validator(
+                self.config, corpus, parts.tokenizers, self.max_source_pieces, shortlist, world, request.check
+            )
         self.clock = time.perf_counter()
         self.has_warned = False
 
@@ -136,9 +138,7 @@ class Session:
                 self._count_time()
                 progress.finished = self.world.from_main(self.trainer.fraction_done() >= 1.0)  # clocks differ
                 self._watch(stats)
-            signal_name = next(filter(None, self.world.gather(self.request.signal_name)), None)
-            if signal_name is not None and not progress.finished:
-                self.request.signal_name = signal_name
+            if self._signal_name() is not None and not progress.finished:
                 self._stop()
 
     def _begin(self) -> None:
@@ -155,7 +155,11 @@ class Session:
         self.writer.wait()
         self.world.wait()  # torchrun ends those that still write when one has ended
         step = self.trainer.progress.step
-        raise Interrupted(f"{self.request.signal_name}: saved step {step}; the same command goes on from there")
+        raise Interrupted(f"{self._signal_name()}: saved step {step}; the same command goes on from there")
+
+    def _signal_name(self) -> str | None:
+        """The signal that one of the processes has got; collective."""
+        return next(filter(None, self.world.gather(self.request.signal_name)), None)
 
     def _is_concluded(self) -> bool:
         return self.run_directory.is_concluded(self.trainer.progress.step)
@@ -283,12 +287,11 @@ class Session:
         return patience is not None and self.trainer.progress.validations_since_best >= patience
 
     def _scored(self, model: Transformer) -> Validation:
-        """What a validation of `model` finds. A stop interrupts it, unless other processes take part."""
+        """What a validation of `model` finds; a stop ends it."""
         assert self.validator is not None
-        with self.request.interrupting() if self.world.size == 1 else nullcontext():
-            result = self.validator.validate(model, self.trainer.precision)
-            if self.world.is_main:
-                _ = self.shortlist  # learnt now if it never was: the bundle needs it
+        result = self.validator.validate(model, self.trainer.precision)
+        if self.world.is_main:
+            _ = self.shortlist  # learnt now if it never was: the bundle needs it
         return result
 
     def _warn_of_leaks(self) -> None:

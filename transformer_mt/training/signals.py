@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
+from transformer_mt.interrupts import Handler
+
 Result = TypeVar("Result")
 
 
-class StopNow(KeyboardInterrupt):
-    """Raised by a signal inside of `StopRequest.interrupting`."""
-
-
-Handler = Callable[[int, FrameType | None], object]
+class StopNow(Exception):
+    """Raised by `StopRequest.check`."""
 
 
 class StopRequest:
@@ -30,29 +29,25 @@ class StopRequest:
         self._interrupt = interrupt
         self.signal_name: str | None = None
         self.can_save = False
-        self._interrupts = False
 
-    @contextmanager
-    def interrupting(self) -> Iterator[None]:
-        """Let a signal, also one that came before, raise StopNow in this context: for long work that leaves nothing."""
+    def check(self) -> None:
+        """Raise StopNow if a signal has come: long work that leaves nothing asks often.
+
+        The signal itself raises nothing there. It might meet a lock that has just been taken, which nobody would ever
+        give back, or an import, which would drop what is raised.
+        """
         if self.signal_name is not None:
             raise StopNow
-        self._interrupts = True
-        try:
-            yield
-        finally:
-            self._interrupts = False
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Note the signal; a second SIGINT stops at once, with the last checkpoint intact.
 
         A second SIGTERM does not: a process manager and a launcher may both send one.
         """
-        if not self.can_save or (self.signal_name is not None and number == signal.SIGINT):
+        insists = self.signal_name is not None and number == signal.SIGINT
+        self.signal_name = signal.Signals(number).name  # where what is raised gets lost, as in imports, this stays
+        if insists or not self.can_save:
             self._interrupt(number, frame)
-        self.signal_name = signal.Signals(number).name
-        if self._interrupts:
-            raise StopNow
 
 
 def interruptible(action: Callable[[], Result]) -> Result:

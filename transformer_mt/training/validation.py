@@ -1,10 +1,10 @@
 """Scoring a model while it trains: loss on the pairs, BLEU through the translator that users have."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,8 +21,10 @@ from transformer_mt.evaluation.scores import corpus_bleu
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.training.loss import batch_loss
 from transformer_mt.training.monitor import Sample
+from transformer_mt.training.signals import StopNow
 from transformer_mt.world import ALONE, World
 
+T = TypeVar("T")
 NUM_GOLDEN = 20
 """Translations that a bundle carries to prove itself."""
 
@@ -62,21 +64,26 @@ class Validator:
         max_source_pieces: int,
         shortlist: Shortlist | None,
         world: World = ALONE,
+        check: Callable[[], object] | None = None,
     ) -> None:
-        """`shortlist` is needed where decoding.shortlist asks for it."""
+        """`shortlist` is needed where decoding.shortlist asks for it. `check` may raise StopNow to end a validation."""
         self.config = config
         self.corpus = corpus
         self.tokenizers = tokenizers
         self.max_source_pieces = max_source_pieces
         self.shortlist = shortlist
         self.world = world
+        self.check = check or (lambda: None)
         limit = BatchLimit(max(config.training.batch_size, config.data.max_length), in_tokens=True)
         if config.training.batch_unit == "sentences":
             limit = BatchLimit(config.training.batch_size, in_tokens=False)
         self.plan = plan_epoch(corpus, limit, seed=0, epoch=0)
 
     def validate(self, model: Transformer, precision: str) -> Validation:
-        """Score `model`; its mode (training or not) is what it was before. Collective, with one result for all."""
+        """Score `model`; its mode (training or not) is what it was before. Collective, with one result for all.
+
+        Raises StopNow on all processes when `check` did on one.
+        """
         was_training = model.training
         model.eval()
         try:
@@ -89,12 +96,26 @@ class Validator:
 
     @torch.no_grad()
     def _loss(self, model: Transformer, precision: str) -> float:
-        losses, num_tokens = [], 0
-        for position in self.world.share(len(self.plan)):
-            batch = make_batch(self.corpus, self.plan.batch_pairs(position))
-            losses.append(float(batch_loss(model, batch, precision, 0.0)[1]))
-            num_tokens += batch.num_target_tokens
-        return sum(chain(*self.world.gather(losses))) / sum(self.world.gather(num_tokens))
+        def own() -> Iterator[tuple[float, int]]:
+            for position in self.world.share(len(self.plan)):
+                self.check()
+                batch = make_batch(self.corpus, self.plan.batch_pairs(position))
+                yield float(batch_loss(model, batch, precision, 0.0)[1]), batch.num_target_tokens
+
+        losses, tokens = zip(*self._of_all(lambda: list(own())), strict=True)
+        return sum(losses) / sum(tokens)
+
+    def _of_all(self, work: Callable[[], list[T]]) -> list[T]:
+        """What `work` gives on all processes, by rank; raises StopNow when it did on one, whose share is missing."""
+        own: list[T] | None
+        try:
+            own = work()
+        except StopNow:
+            own = None
+        shares = [share for share in self.world.gather(own) if share is not None]
+        if len(shares) < self.world.size:
+            raise StopNow
+        return [*chain(*shares)]
 
     @torch.no_grad()
     def _sees_ahead(self, model: Transformer) -> bool:
@@ -109,10 +130,10 @@ class Validator:
     def _translate(self, model: Transformer, loss: float, ahead: bool) -> Validation:
         settings, evaluation = self.config.decoding, self.config.evaluation
         settings = replace(settings, beam_size=evaluation.beam_size or settings.beam_size)
-        translator = Translator([model], self.tokenizers, settings, self.max_source_pieces, self.shortlist)
+        translator = Translator([model], self.tokenizers, settings, self.max_source_pieces, self.shortlist, self.check)
         pairs = self.corpus.pairs[: evaluation.max_lines]
         own = [pairs[index].src for index in self.world.share(len(pairs))]
-        hypotheses = [*chain(*self.world.gather(translator.translate(own)))]
+        hypotheses = self._of_all(lambda: translator.translate(own))
         bleu = corpus_bleu(hypotheses, [[pair.tgt] for pair in pairs])
         shown = range(0, len(pairs), max(1, len(pairs) // max(1, evaluation.num_samples)))[: evaluation.num_samples]
         samples = [Sample(pairs[i].src, hypotheses[i], pairs[i].tgt) for i in shown]
