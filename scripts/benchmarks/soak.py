@@ -1,4 +1,5 @@
-"""Memory and open files over time: a translator is loaded, translates and is dropped, again and again.
+"""Memory and open files over time: of a process that loads a translator, translates and drops it, again and again,
+or of a training that validates and saves every 20 updates.
 
 A leak shows as a slope; the first half of the time is left out of it, in which allocators and caches fill.
 """
@@ -6,6 +7,9 @@ A leak shows as a slope; the first half of the time is left out of it, in which 
 import argparse
 import gc
 import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,7 +27,8 @@ from transformer_mt.decoding.translator import Translator
 from transformer_mt.device import set_threads
 
 NUM_LINES = 32
-"""Translated with a translator before it is dropped."""
+"""Translated with a translator before it is dropped, which is a round."""
+STEPS_OF_ROUND = 20
 BEAM_SIZES = (1, 5)
 """Used in turn."""
 
@@ -36,8 +41,10 @@ def add_parser(measurements: Any) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--bundle", type=Path, required=True, help="bundle, or run directory that holds one")
-    parser.add_argument("--src", type=Path, required=True, help="text to translate, over and over")
+    kinds = parser.add_mutually_exclusive_group(required=True)
+    kinds.add_argument("--bundle", type=Path, help="bundle, or run directory that holds one; needs --src")
+    kinds.add_argument("--train", type=Path, metavar="CONFIG", help="what to train, in a temporary directory")
+    parser.add_argument("--src", type=Path, help="text to translate, over and over")
     parser.add_argument("--minutes", type=float, default=120, help="how long (default: %(default)g)")
     parser.add_argument(
         "--every", type=float, default=10, metavar="SECONDS", help="between rows (default: %(default)g)"
@@ -49,9 +56,11 @@ def add_parser(measurements: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print a row each `--every` seconds, and what they come to."""
+    if (args.bundle is None) != (args.src is None):
+        raise SystemExit("soak: --bundle and --src belong together")
     set_threads(args.threads)
     rows = []
-    for row in soak(args):
+    for row in soak(args) if args.bundle else watch_training(args):
         rows.append(row)
         show(row, "  ".join(f"{value:>8,} {name}" for name, value in row.items()), args.json)
     total = conclusion(rows)
@@ -64,11 +73,44 @@ def soak(args: argparse.Namespace) -> Iterator[dict[str, int | float]]:
     started, rounds, due = time.monotonic(), 0, 0.0
     while (seconds := time.monotonic() - started) < 60 * args.minutes:
         if seconds >= due:
+            gc.collect()
             yield held(seconds, rounds)
             due += args.every
         work(args, list(islice(lines, NUM_LINES)), BEAM_SIZES[rounds % len(BEAM_SIZES)])
         rounds += 1
+    gc.collect()
     yield held(time.monotonic() - started, rounds)
+
+
+def watch_training(args: argparse.Namespace) -> Iterator[dict[str, int | float]]:
+    """Train until the time is over; what the training holds, each `--every` seconds, a round being 20 updates."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {
+            "training.run_dir": folder + "/run",
+            "training.max_steps": 10**9,
+            "training.threads": args.threads,
+            "evaluation.every_steps": STEPS_OF_ROUND,
+            "checkpoint.every_steps": STEPS_OF_ROUND,
+        }
+        words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+        command = [sys.executable, "-m", "transformer_mt", "train", str(args.train), *words]
+        metrics = Path(folder) / "run" / "metrics.jsonl"
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            try:
+                started = time.monotonic()
+                while (seconds := time.monotonic() - started) < 60 * args.minutes and process.poll() is None:
+                    yield held(seconds, validations(metrics), process.pid)
+                    time.sleep(args.every)
+                yield held(time.monotonic() - started, validations(metrics), process.pid)
+            finally:
+                process.terminate()
+        if process.returncode != 130:
+            raise AssertionError(f"the training ended with {process.returncode}")
+
+
+def validations(metrics: Path) -> int:
+    """How many of them a training has written."""
+    return metrics.read_bytes().count(b'"validation"') if metrics.exists() else 0
 
 
 def work(args: argparse.Namespace, lines: Sequence[str], beam_size: int) -> None:
@@ -80,15 +122,15 @@ def work(args: argparse.Namespace, lines: Sequence[str], beam_size: int) -> None
         raise AssertionError("as many lines must come out as went in")
 
 
-def held(seconds: float, rounds: int) -> dict[str, int | float]:
-    """What this process holds now, after a look for garbage (Linux)."""
-    gc.collect()
+def held(seconds: float, rounds: int, process: int | None = None) -> dict[str, int | float]:
+    """What a process, or this one, holds now (Linux)."""
+    folder = f"/proc/{process or 'self'}"
     return {
         "seconds": round(seconds, 1),
         "rounds": rounds,
-        "rss_mb": round(resident_mb(), 1),
-        "open_files": len(os.listdir("/proc/self/fd")) - 1,  # one is the listing's own
-        "threads": len(os.listdir("/proc/self/task")),
+        "rss_mb": round(resident_mb(process), 1),
+        "open_files": len(os.listdir(f"{folder}/fd")) - (process is None),  # one is the listing's own
+        "threads": len(os.listdir(f"{folder}/task")),
     }
 
 
@@ -99,7 +141,6 @@ def conclusion(rows: Sequence[dict[str, int | float]]) -> dict[str, int | float]
     slope = {name: np.polyfit(hours, [row[name] for row in half], 1)[0] for name in ("rss_mb", "open_files", "threads")}
     return {
         "rounds": rows[-1]["rounds"],
-        "translations": rows[-1]["rounds"] * NUM_LINES,
         "rss_mb_at_half": half[0]["rss_mb"],
         "rss_mb_at_end": half[-1]["rss_mb"],
         **{f"{name}_per_hour": round(float(value), 1) for name, value in slope.items()},
