@@ -38,6 +38,7 @@ CHOICES = {
     "training.ema_decay": (0, 0.9),
     "training.batch_size": (256, 512, 2048),
     "training.seed": (1, 2, 3, 4),
+    "tokenizer.sampling": (0, 0.3),
     "model.dropout": (0, 0.1, 0.3),
     "model.positions": ("sinusoidal", "rotary"),
     "optimizer.name": ("adamw", "muon"),

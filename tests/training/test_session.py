@@ -79,6 +79,7 @@ SETTINGS = (
     "training.accumulation_steps=2",
     "model.dropout=0.3",
     "training.precision=bf16",
+    "tokenizer.sampling=0.3",
     "checkpoint.every_steps=7",
     "training.max_steps=33",
 )
@@ -86,7 +87,7 @@ SETTINGS = (
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_training_ends_as_if_it_had_never_stopped(folder: Path, number: signal.Signals) -> None:
-    """Stopped twice, between checkpoints, with dropout, accumulation, bf16 and a moving average."""
+    """Stopped twice, between checkpoints, with dropout, accumulation, bf16, subword sampling and a moving average."""
     config = folder / "tiny.yaml"
     assert tiny.train(config, [*SETTINGS, f"training.run_dir={folder}/whole"]) == 0
     settings = [*SETTINGS, f"training.run_dir={folder}/stopped"]
@@ -99,6 +100,19 @@ def test_a_stopped_training_ends_as_if_it_had_never_stopped(folder: Path, number
         assert "Traceback" not in errors
     assert tiny.train(config, settings) == 0
     assert_same_result(folder / "whole", folder / "stopped")
+
+
+def test_subword_sampling_makes_longer_sentences_of_the_same_pairs(folder: Path) -> None:
+    counts = {}
+    for sampling in ("0", "0.3"):
+        run = folder / f"sampling-{sampling}"
+        settings = (f"tokenizer.sampling={sampling}", "training.max_steps=4", "logging.every_steps=4")
+        assert tiny.train(folder / "tiny.yaml", [*settings, f"training.run_dir={run}"]) == 0
+        progress = load_checkpoint(list_checkpoints(run / "checkpoints")[-1]).progress
+        counts[sampling] = (progress.position, progress.tokens)
+        logged = next(record for record in metrics(run) if record["kind"] == "train")
+        assert 0 <= logged["padding"] < 0.5
+    assert counts["0"][0] == counts["0.3"][0] and 1.1 * counts["0"][1] < counts["0.3"][1]
 
 
 def test_a_complete_training_is_not_done_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,6 +101,10 @@ class TokenizerConfig:
     """Share of the characters that get a piece of their own."""
     max_train_lines: int = 2_000_000
     """Lines that the tokenizer is trained on at most; more are sampled evenly."""
+    sampling: float = 0.0
+    """Cut training text into other pieces each time it is seen, which helps where pairs are few; 0 does not. unigram:
+    the alpha of Kudo (2018), the smaller the more varied, such as 0.3; bpe: the share of merges that are left out
+    (Provilkov et al. 2020), such as 0.1. Sentences get longer by it, so batches do too."""
 
     def problems(self) -> Iterator[str]:
         smallest = 260 if self.uses_bytes else 5
@@ -109,6 +113,10 @@ class TokenizerConfig:
         if not 0.9 <= self.character_coverage <= 1.0:
             yield f"character_coverage: must be in [0.9, 1], got {self.character_coverage}"
         yield from rules.at_least("max_train_lines", self.max_train_lines, 1)
+        if not 0 <= self.sampling <= 1:
+            yield f"sampling: must be in [0, 1], got {self.sampling}"
+        if self.sampling and self.model_type not in ("unigram", "bpe"):
+            yield f"sampling: needs model_type unigram or bpe, for {self.model_type} cuts a text in one way only"
 
     @property
     def uses_bytes(self) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from transformer_mt.data.prepared import TokenPairs
+from transformer_mt.data.prepared import Row, TokenPairs
 from transformer_mt.data.vocabulary import BOS_ID, PAD_ID
 
 LENGTH_BITS = 12
@@ -207,7 +207,11 @@ def _cut(run_starts: np.ndarray, longest: np.ndarray, size: int, first: int) -> 
 
 def make_batch(table: TokenPairs, indices: np.ndarray) -> Batch:
     """Read the pairs at `indices` and pad them into one batch."""
-    rows = table.rows(indices.tolist())
+    return batch_of(table.rows(indices.tolist()))
+
+
+def batch_of(rows: Sequence[Row]) -> Batch:
+    """The pairs of ids, which end with eos, padded into one batch."""
     src = pad_rows([src for src, _ in rows])
     tgt_out = pad_rows([tgt for _, tgt in rows])
     tgt_in = np.full_like(tgt_out, PAD_ID)

@@ -98,6 +98,18 @@ class Tokenizer:
         """The ids of each line, without bos; a blank line may have none."""
         return self._model.encode(escape_all(lines), add_eos=add_eos, num_threads=1)  # type: ignore[no-any-return]
 
+    def sample(self, lines: Sequence[str], alpha: float, seed: int) -> list[list[int]]:
+        """Ids that stand for each line as well, drawn by `seed`, which must be below 2 ** 31.
+
+        A unigram model draws among all ways to cut the line by their probability ** alpha (Kudo 2018); a BPE model
+        leaves out merges with probability alpha (Provilkov et al. 2020). Not for several threads at a time.
+        """
+        sentencepiece.set_random_generator_seed(seed)
+        escaped = escape_all(lines)
+        return self._model.encode(  # type: ignore[no-any-return]
+            escaped, enable_sampling=True, nbest_size=-1, alpha=alpha, num_threads=1
+        )
+
     def piece_ends(self, lines: Sequence[str]) -> list[list[int]]:
         """For each id that `encode` gives, the place of its last character in the escaped line."""
         return _ends(self._model.encode(escape_all(lines), return_type="offset_mapping"))

@@ -49,6 +49,10 @@ class Share:
     num_own: int
     """So many of the batches count. At the end of an epoch there may be too few, and others' batches stand in for them,
     as all processes must take part in what is collective equally often."""
+    num_source_tokens: int = 0
+    """Source tokens of the whole update, for the log."""
+    num_positions: int = 0
+    """Positions on both sides of the whole update, padding included, for the log."""
 
     @classmethod
     def whole(cls, batches: Sequence[Batch]) -> "Share":

@@ -10,6 +10,7 @@ from transformer_mt.bundle import build_model, load_bundle
 from transformer_mt.config.schema import Config
 from transformer_mt.data.corpus import read_pairs, source_name
 from transformer_mt.data.prepare import PreparedCorpora, prepare_corpora
+from transformer_mt.data.resampling import Resampler
 from transformer_mt.data.tokenizer import TokenizerPair, train_tokenizers
 from transformer_mt.device import (
     resolve_device,
@@ -41,6 +42,12 @@ class Parts:
     model: Transformer
     precision: str
     num_threads: int
+
+    def resampler(self) -> Resampler | None:
+        """What cuts the training pairs anew, where that is asked for."""
+        if not self.config.tokenizer.sampling:
+            return None
+        return Resampler(self.tokenizers, self.config.tokenizer.sampling, self.config.data.max_length)
 
 
 def set_up(config: Config, run: RunDirectory, report: Report, world: World = ALONE) -> Parts:

@@ -86,7 +86,7 @@ class Session:
         self.world = world
         self.writer = CheckpointWriter(run.checkpoints, parts.config)
         self.max_source_pieces = int(parts.corpora.train.src_lengths.max())
-        self.trainer = Trainer(self.config, parts.model, parts.corpora.train, parts.precision, world)
+        self.trainer = Trainer(self.config, parts.model, parts.corpora.train, parts.precision, world, parts.resampler())
         self.validator = None
         if self.config.data.validation:
             corpus = parts.corpora.validation

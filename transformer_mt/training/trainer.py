@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from transformer_mt.config.schema import Config
-from transformer_mt.data.batching import BatchLimit, EpochPlan, largest_batch, make_batch, plan_epoch
+from transformer_mt.data.batching import Batch, BatchLimit, EpochPlan, batch_of, largest_batch, plan_epoch
 from transformer_mt.data.prepared import PreparedCorpus
+from transformer_mt.data.resampling import Resampler
 from transformer_mt.errors import TrainingError
 from transformer_mt.memory import is_out_of_memory
 from transformer_mt.model.transformer import Transformer
@@ -57,12 +58,12 @@ class Meter:
         """Those whose losses are not in the counts yet: on a card they may not have been computed."""
         self.timed_tokens, self.waited, self.started = 0, 0.0, time.perf_counter()
 
-    def add(self, stats: StepStats, sizes: tuple[int, int], waited: float) -> None:
-        """Count one update with its source tokens and padded positions."""
+    def add(self, stats: StepStats, share: Share, waited: float) -> None:
+        """Count one update."""
         self._losses.append(stats)
         self._counts["tokens"] += stats.num_tokens
-        self._counts["source_tokens"] += sizes[0]
-        self._counts["positions"] += sizes[1]
+        self._counts["source_tokens"] += share.num_source_tokens
+        self._counts["positions"] += share.num_positions
         self.timed_tokens += stats.num_tokens
         self.waited += waited
 
@@ -97,9 +98,15 @@ class Trainer:
     """A model in training, with its data, optimizer and position."""
 
     def __init__(
-        self, config: Config, model: Transformer, corpus: PreparedCorpus, precision: str, world: World = ALONE
+        self,
+        config: Config,
+        model: Transformer,
+        corpus: PreparedCorpus,
+        precision: str,
+        world: World = ALONE,
+        resampler: Resampler | None = None,
     ) -> None:
-        """`precision` is fp32, bf16 or fp16.
+        """`precision` is fp32, bf16 or fp16. A `resampler` cuts the pairs of each batch anew.
 
         `model` is on its device, unless the processes are to hold parts of it: then a copy is trained, in parts.
         """
@@ -108,6 +115,7 @@ class Trainer:
         self.is_sharded = is_sharded(config.training, world)
         self.trained = deepcopy(model) if self.is_sharded else model
         self.corpus = corpus
+        self.resampler = resampler
         self.precision = precision
         self.world = world
         self.progress = Progress()
@@ -132,12 +140,12 @@ class Trainer:
             self.plan = self._plan(self.progress.epoch)
         started = time.perf_counter()
         update = self._batches_at(self.plan, self.progress.position)
-        share = self._share(update)
+        share = self._share(update, self.progress.epoch, self.progress.position)
         waited = time.perf_counter() - started
         stats = self.train_step(share)
         self.progress.position += len(update)
         self.progress.tokens += stats.num_tokens
-        self.meter.add(stats, self._sizes(update), waited)
+        self.meter.add(stats, share, waited)
         return stats
 
     def try_largest_batch(self) -> None:
@@ -155,7 +163,7 @@ class Trainer:
             raise TrainingError(
                 "model: memory does not hold the optimizer's state with it; take a smaller one"
             ) from None
-        self.gradients.try_batch(make_batch(self.corpus, largest_batch(self.corpus, self.plan)))
+        self.gradients.try_batch(self._make(largest_batch(self.corpus, self.plan), self.progress.epoch, 0))
         self.gradients.agree()
         del state
 
@@ -164,20 +172,32 @@ class Trainer:
         end = min(position + self.config.training.accumulation_steps, len(plan))
         return [plan.batch_pairs(place) for place in range(position, end)]
 
-    def _share(self, update: Sequence[np.ndarray]) -> Share:
-        """The batches of this process among those of an update, which are given by the indices of their pairs."""
+    def _make(self, pairs: np.ndarray, epoch: int, position: int) -> Batch:
+        """The batch of these pairs, cut into the pieces of this place in the training."""
+        rows = self.corpus.rows(pairs.tolist())
+        if self.resampler is not None:
+            rows = self.resampler.resample(rows, self.config.training.seed, epoch, position)
+        return batch_of(rows)
+
+    def _share(self, update: Sequence[np.ndarray], epoch: int, position: int) -> Share:
+        """The batches of this process among those of an update, given by the indices of their pairs; collective."""
         per_process = self.config.training.accumulation_steps // self.world.size
         first = self.world.rank * per_process
-        own = update[first : first + per_process]
-        stand_ins = [update[0]] * (min(per_process, len(update)) - len(own))
-        num_tokens = sum(int(self.corpus.tgt_lengths[pairs].sum()) for pairs in update)
-        return Share([make_batch(self.corpus, pairs) for pairs in (*own, *stand_ins)], first, num_tokens, len(own))
+        places = [*range(len(update))[first : first + per_process]]
+        stand_ins = [0] * (min(per_process, len(update)) - len(places))
+        batches = [self._make(update[place], epoch, position + place) for place in (*places, *stand_ins)]
+        num_tokens, num_source_tokens, num_positions = self._sizes(update, batches[: len(places)])
+        return Share(batches, first, num_tokens, len(places), num_source_tokens, num_positions)
 
-    def _sizes(self, update: Sequence[np.ndarray]) -> tuple[int, int]:
-        """Source tokens of an update, and positions on both sides with padding."""
+    def _sizes(self, update: Sequence[np.ndarray], own: Sequence[Batch]) -> tuple[int, int, int]:
+        """Target tokens, source tokens and padded positions of an update, of which `own` are this process's batches."""
+        if self.resampler is not None:  # what others have drawn is not known here
+            sizes = [(batch.num_target_tokens, batch.num_source_tokens, batch.num_positions) for batch in own]
+            tgt, src, positions = np.sum([size for of_one in self.world.gather(sizes) for size in of_one], axis=0)
+            return int(tgt), int(src), int(positions)
         lengths = [(self.corpus.src_lengths[pairs], self.corpus.tgt_lengths[pairs]) for pairs in update]
         positions = sum(len(src) * (int(src.max()) + int(tgt.max())) for src, tgt in lengths)
-        return sum(int(src.sum()) for src, _ in lengths), positions
+        return sum(int(tgt.sum()) for _, tgt in lengths), sum(int(src.sum()) for src, _ in lengths), positions
 
     def train_step(self, share: Share) -> StepStats:
         """Make one optimizer update from this process's share of it, as if all its batches were one large batch."""
@@ -313,6 +333,6 @@ class Trainer:
         """
         plan = self._plan(update.epoch)
         batches = self._batches_at(plan, update.position)
-        share, scale = self._share(batches), self.scaler.get_scale()
+        share, scale = self._share(batches, update.epoch, update.position), self.scaler.get_scale()
         found = first_not_finite(self.gradients, share, update.step, scale)
         return batches, next(filter(None, self.world.gather(found)), None)
