@@ -15,7 +15,7 @@ from transformer_mt import __version__
 from transformer_mt.errors import Interrupted, TransformerMTError
 
 COMMANDS = (
-    "train", "diagnose", "evaluate", "translate", "score", "bench", "export", "import", "verify", "verify-resume",
+    "train", "diagnose", "evaluate", "translate", "score", "explain", "bench", "export", "import", "verify", "verify-resume",
     "data", "model", "config", "doctor", "completion",
 )  # fmt: skip
 EPILOG = """\

@@ -98,6 +98,10 @@ class Tokenizer:
         """The ids of each line, without bos; a blank line may have none."""
         return self._model.encode(escape_all(lines), add_eos=add_eos, num_threads=1)  # type: ignore[no-any-return]
 
+    def normalised(self, line: str) -> str:
+        """The line as it is before it is cut into pieces; its blanks are blanks."""
+        return unescape(self._model.normalize(escape(line)).replace(META_BLANK, " ")).removeprefix(" ")
+
     def piece_ends(self, lines: Sequence[str]) -> list[list[int]]:
         """For each id that `encode` gives, the place of its last character in the escaped line."""
         return _ends(self._model.encode(escape_all(lines), return_type="offset_mapping"))
