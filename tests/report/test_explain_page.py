@@ -174,7 +174,7 @@ def test_the_command_writes_the_page(tiny_run: Path, tmp_path: Path, capsys: pyt
     [
         ((" ", "-o", "page.html"), "is blank"),
         ((" ".join([SENTENCE] * 9), "-o", "page.html"), "look at a shorter one"),
-        ((SENTENCE, "-o", "."), "directory"),
+        ((SENTENCE, "-o", "."), "is a directory"),
         ((SENTENCE, "-o", "page.html", "--ensemble", "other"), "--ensemble"),
     ],
 )

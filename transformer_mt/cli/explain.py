@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     """Write the page."""
     if args.ensemble:
         raise TransformerMTError("--ensemble: explain looks into one model; leave it out")
+    if args.output.is_dir():
+        raise TransformerMTError(f"--output: {args.output} is a directory; name a file in it")
     translator = load_translator(args).translator
     from transformer_mt.report.explain_page import explain_page
     from transformer_mt.report.explanation import explain
@@ -47,6 +49,6 @@ def run(args: argparse.Namespace) -> int:
     found = explain(translator, args.sentence)
     with atomic_file(args.output) as file:
         file.write(explain_page(found).encode())
-    tell(f"{found.inspection.translation}")
+    tell(found.inspection.translation)
     tell(f"how it came about is in {args.output}")
     return 0

@@ -17,8 +17,8 @@ from transformer_mt.report.tree import search_tree
 _POSITIONS = {
     "sinusoidal": "To each vector one that tells its place is added: sines and cosines of many wavelengths.",
     "learned": "To each vector a trained one that tells its place is added.",
-    "rotary": "Nothing is added: inside the attention, pairs of numbers of queries and keys are turned by an angle that "
-    "grows with the place. The picture shows the cosines of these angles.",
+    "rotary": "Nothing is added: inside the attention, pairs of numbers of queries and keys are turned by an angle "
+    "that grows with the place. The picture shows the cosines of these angles.",
     "none": "Nothing tells this model the order of the source's pieces; the decoder sees only what came before.",
 }
 
@@ -52,9 +52,9 @@ def _summary(found: Explanation) -> Iterator[str]:
     wide = model.d_model
     yield f'<p class="said">{visible(inspection.text)}<br>→ <strong>{visible(inspection.translation)}</strong></p>'
     yield (
-        f"<p>By a Transformer with {model.num_encoder_layers} layers in its encoder, {model.num_decoder_layers} in its "
-        f"decoder, {model.num_heads} heads in each and {wide} numbers in a vector, computed in {escape(found.arithmetic)}. "
-        "Attention and probabilities are exact for this computation; nothing on this page is drawn by hand.</p>"
+        f"<p>By a Transformer with {model.num_encoder_layers} layers in its encoder, {model.num_decoder_layers} in "
+        f"its decoder, {model.num_heads} heads in each and {wide} numbers in a vector, computed in "
+        f"{escape(found.arithmetic)}. All numbers on this page are of this translation.</p>"
     )
     stages = [
         (1, "pieces of the source, its end included", f"({num_src},)"),
@@ -104,8 +104,8 @@ def _vectors(found: Explanation) -> Iterator[str]:
     yield f"{_shape(found.vocab_sizes[0], vectors.shape[1])}. Blue numbers are above 0, orange ones below.</p>"
     picture = strips(vectors, pieces, "the vectors of the pieces", size)
     yield _figure(picture, f"vectors {_shape(*vectors.shape)}, full shade at ±{size:.2f}")
-    yield "<p>Pieces that are used alike have vectors that point alike: the cosine of the angle between two is 1 for the "
-    yield "same direction, 0 for nothing in common.</p>"
+    yield "<p>Pieces that are used alike have vectors that point alike: the cosine of the angle between two is 1 for "
+    yield "the same direction, 0 for nothing in common.</p>"
     cosines = heat_map(_cosines(vectors), pieces, pieces, "cosines between the vectors of pieces")
     yield _figure(cosines, f"cosine similarity {_shape(len(pieces), len(pieces))}")
 
@@ -126,16 +126,16 @@ def _places(found: Explanation) -> Iterator[str]:
 
 def _encoder(found: Explanation) -> Iterator[str]:
     inspection = found.inspection
-    yield "<p>In each layer every piece (a row) gathers from all pieces (columns); each head decides anew by how much, and "
-    yield "a row of weights sums to 1. Then a small network works on each vector by itself.</p>"
+    yield "<p>In each layer every piece (a row) gathers from all pieces (columns); each head decides anew by how much, "
+    yield "and a row of weights sums to 1. Then a small network works on each vector by itself.</p>"
     yield from _attention(inspection.trace.encoder_attention, inspection.src, inspection.src)
     yield from _movement(inspection.trace.src_states, inspection.src)
 
 
 def _decoder(found: Explanation) -> Iterator[str]:
     inspection = found.inspection
-    yield "<p>The translation is said piece by piece. When a piece (a row) is to be said, the decoder looks at those said "
-    yield "before it (columns), of which the first is a mark for the beginning; later ones it cannot see.</p>"
+    yield "<p>The translation is said piece by piece. When a piece (a row) is to be said, the decoder looks at those "
+    yield "said before it (columns), of which the first is a mark for the beginning; later ones it cannot see.</p>"
     yield _chips(inspection.tgt, inspection.tgt_ids)
     yield from _attention(inspection.trace.decoder_attention, inspection.tgt, _said_before(inspection.tgt))
     yield from _movement(inspection.trace.tgt_states, inspection.tgt)
@@ -147,8 +147,8 @@ def _said_before(tgt: Sequence[str]) -> list[str]:
 
 def _memory(found: Explanation) -> Iterator[str]:
     inspection = found.inspection
-    yield "<p>Then it looks at what the encoder made of the source: each piece to be said (a row) at the source's pieces "
-    yield "(columns).</p>"
+    yield "<p>Then it looks at what the encoder made of the source: each piece to be said (a row) at the source's "
+    yield "pieces (columns).</p>"
     yield from _attention(inspection.trace.memory_attention, inspection.tgt, inspection.src)
 
 
@@ -165,8 +165,8 @@ def _attention(weights: Tensor, rows: Sequence[str], columns: Sequence[str]) -> 
     most = mean.max().item()
     large = heat_map(mean, rows, columns, "attention, mean of all layers and heads", most)
     yield f'<div class="split">{_figure(large, f"all layers, all heads: full shade at {most:.0%}")}'
-    yield f"<figure><figcaption>each of the {num_layers * num_heads}, a layer in each row: {_shape(*weights.shape)}, full "
-    yield 'shade at 100%</figcaption><div class="wide">'
+    yield f"<figure><figcaption>each of the {num_layers * num_heads}, a layer in each row: {_shape(*weights.shape)}, "
+    yield 'full shade at 100%</figcaption><div class="wide">'
     yield f'<div class="tiles" style="grid-template-columns: repeat({num_heads}, minmax(var(--least), var(--tile)))">'
     for layer, of_layer in enumerate(weights, start=1):
         for head, one in enumerate(of_layer, start=1):
@@ -188,8 +188,8 @@ def _movement(states: Tensor, pieces: Sequence[str]) -> Iterator[str]:
     turned = torch.rad2deg(cosines.clamp(-1.0, 1.0).acos())
     norms = states.double().norm(dim=-1)  # (L + 1, N)
     layers = [f"layer {number}" for number in range(1, len(states))]
-    yield "<p>How a layer changes the vector of each piece: by what angle it turns what came out of the layer before, and "
-    yield "how long it becomes.</p><div class=split>"
+    yield "<p>How a layer changes the vector of each piece: by what angle it turns what came out of the layer before, "
+    yield "and how long it becomes.</p><div class=split>"
     most = turned.max().item()
     least = cosines.min().item()
     picture = heat_map(turned, layers, pieces, "angle to the layer before", most)
@@ -221,8 +221,9 @@ def _alignment(src: Sequence[str], tgt: Sequence[str], links: Sequence[tuple[int
 
 def _probabilities(found: Explanation) -> Iterator[str]:
     inspection = found.inspection
-    yield f"<p>From the decoder's vector at each place the output matrix makes a number for each of {found.vocab_sizes[1]:,} "
-    yield "pieces, and these become probabilities. The pieces of the translation, and the most probable at their place:</p>"
+    yield "<p>From the decoder's vector at each place the output matrix makes a number for each of "
+    yield f"{found.vocab_sizes[1]:,} pieces, and these become probabilities. The pieces of the translation, and the "
+    yield "most probable at their place:</p>"
     yield "<div class=wide><table><tr><th>said<th>probability<th>most probable pieces"
     for piece, log_prob, others in zip(inspection.tgt, inspection.log_probs, inspection.alternatives, strict=True):
         probability = log_prob.exp().item()
@@ -239,17 +240,19 @@ def _percent(share: float) -> str:
 
 
 def _search(found: Explanation) -> Iterator[str]:
-    yield f"<p>{_BEAM.format(size=found.beam_size) if found.beam_size > 1 else _GREEDY} Each step looks at the "
-    yield f"{2 * found.beam_size} best continuations, best first; the number is log P of the whole hypothesis. The best "
-    yield f"{found.beam_size} that have not ended are kept, the others dropped. The path of the translation is orange.</p>"
+    size = found.beam_size
+    yield f"<p>{_BEAM.format(size=size) if size > 1 else _GREEDY} Each step looks at the {2 * size} best "
+    yield f"continuations, best first; the number is log P of the whole hypothesis. The best {size} that have not ended "
+    yield "are kept, the others dropped. The path of the translation is orange.</p>"
     for picture in search_tree(found.steps, found.pieces, found.inspection.tgt_ids):
         yield f"<div class=wide>{picture}</div>"
     yield "<p>What came to its end: the best score wins, which is "
-    yield f"log P / pieces<sup>{found.length_penalty:g}</sup>, so that short ones have no advantage. The search stops when "
-    yield "nothing that goes on can beat it any more.</p><div class=wide><table><tr><th>hypothesis<th>pieces<th>log P<th>score"
+    yield f"log P / pieces<sup>{found.length_penalty:g}</sup>, so that short ones have no advantage. The search stops "
+    yield "when nothing that goes on can beat it any more.</p>"
+    yield "<div class=wide><table><tr><th>hypothesis<th>pieces<th>log P<th>score"
     for one in found.ended:
-        text = visible(one.text)
-        yield f"<tr><td class=text>{f'<strong>{text}</strong>' if one.is_best else text}<td class=number>{one.num_pieces}"
+        text = f"<strong>{visible(one.text)}</strong>" if one.is_best else visible(one.text)
+        yield f"<tr><td class=text>{text}<td class=number>{one.num_pieces}"
         yield f"<td class=number>{one.log_prob:.3f}<td class=number>{one.score:.4f}"
     yield "</table></div>"
 
@@ -257,10 +260,10 @@ def _search(found: Explanation) -> Iterator[str]:
 def _attribution(found: Explanation) -> Iterator[str]:
     inspection, lost = found.inspection, found.attribution
     most = max(lost.abs().max().item(), 1e-6)
-    yield "<p>Attention says where the model looked; this says what it needed. Each piece of the source is hidden in turn "
-    yield "(from all attention, the others stay where they are), and the same translation is scored again: a shade is the "
-    yield "log-probability that a piece of the translation (a row) loses without a piece of the source (a column), by "
-    yield "occlusion. Orange: it gains. The end of the source is never hidden.</p>"
+    yield "<p>Attention says where the model looked; this says what it needed, by occlusion. Each piece of the source "
+    yield "is hidden in turn (from all attention, the others stay where they are), and the same translation is scored "
+    yield "again: a shade is the log-probability that a piece of the translation (a row) loses without a piece of the "
+    yield "source (a column). Orange: it gains. The end of the source is never hidden.</p>"
     picture = heat_map(lost, inspection.tgt, inspection.src, "log-probability lost", most)
     yield _figure(picture, f"log-probability lost {_shape(*lost.shape)}, full shade at {most:.1f}")
     yield "<div class=wide><table><tr><th>said<th>needs most (log-probability lost)"

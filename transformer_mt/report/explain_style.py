@@ -20,7 +20,8 @@ figcaption { color: var(--quiet); font-size: 14px; min-height: 1.5em; }
 .split > figure { min-width: 0; max-width: 100%; }
 .split { --least: 2.5rem; --tile: 5.5rem; }
 .tiles { display: grid; gap: 0.4rem; }
-.tiles button { all: unset; break-inside: avoid; cursor: pointer; display: block; text-align: center; font-size: 11px; color: var(--quiet); }
+.tiles button { all: unset; break-inside: avoid; cursor: pointer; display: block; text-align: center;
+  font-size: 11px; color: var(--quiet); }
 .tiles button:focus-visible { outline: 2px solid var(--blue); }
 .tiles button[aria-pressed=true] img { outline: 2px solid var(--orange); }
 .tiles img { display: block; width: 100%; aspect-ratio: 1; border: 1px solid var(--grid); }

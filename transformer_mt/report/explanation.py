@@ -3,6 +3,7 @@
 Axes: S source pieces, T target pieces, the ends of both included; D d_model.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -103,10 +104,10 @@ def explain(translator: Translator, text: str) -> Explanation:
 
 
 @torch.inference_mode()
-def _embedded(model: Transformer, embedding: Embedding, ids: list[int]) -> tuple[Tensor, Tensor]:
+def _embedded(model: Transformer, embedding: Embedding, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
     """The vectors of pieces, and what tells their positions apart."""
     device = embedding.tokens.weight.device
-    vectors = embedding.tokens(torch.tensor(ids, device=device)).float() * embedding.scale
+    vectors = embedding.tokens(torch.tensor(list(ids), device=device)).float() * embedding.scale
     places = torch.arange(len(ids), device=device)
     if model.config.positions == "rotary":
         signal = rotation(places, model.head_width).cos

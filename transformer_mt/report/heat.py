@@ -30,7 +30,7 @@ def png(values: Tensor, scale: float = 1.0) -> str:
     alphas = bytes(min(255, abs(shade)) for shade in shades.tolist())
     rows = places.reshape(numbers.shape).astype(np.uint8)
     lines = b"".join(b"\0" + row.tobytes() for row in rows)
-    header = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], 8, 3, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 8, 3, 0, 0, 0)
     chunks = (
         (b"IHDR", header),
         (b"PLTE", colours),
