@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 import struct
 import zlib
 from collections.abc import Iterator
@@ -160,6 +161,35 @@ def test_every_architecture_can_be_explained(tiny_run: Path, changes: dict[str, 
     found = explain(Translator.from_bundles([drawn], torch.device("cpu")), "the cat")
     assert ("cosines of these angles" in explain_page(found)) == (changes["positions"] == "rotary")
     assert found.positions.abs().sum() > 0 or changes["positions"] == "none"
+
+
+def test_a_click_shows_a_head_large_and_the_pointer_its_weights(found: Explanation, tmp_path: Path) -> None:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium drives the browser")
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (browser and driver):
+        pytest.skip("needs chromium; Debian: apt install chromium chromium-driver")
+    (tmp_path / "page.html").write_text(explain_page(found), encoding="utf-8")
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,1200"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as page:
+        page.get((tmp_path / "page.html").as_uri())
+        view = page.find_elements("css selector", ".attention")[2]
+        page.execute_script("arguments[0].scrollIntoView()", view)
+        view.find_elements("css selector", ".tiles button")[1].click()
+        picture, caption = (view.find_element("css selector", name) for name in ("svg image", "figcaption"))
+        assert caption.text.startswith("layer 1, head 2: full shade at")
+        weights = found.inspection.trace.memory_attention[0, 1]  # (T, S)
+        for row, column in ((0, 0), (2, 1), (4, 5)):
+            down, right = row + 0.5 - weights.shape[0] / 2, column + 0.5 - weights.shape[1] / 2
+            pointer = webdriver.ActionChains(page).move_to_element_with_offset(picture, int(18 * right), int(18 * down))
+            pointer.perform()
+            told = f"{found.inspection.tgt[row]} looks at {found.inspection.src[column]} by "
+            assert caption.text.startswith(told)
+            assert int(caption.text[len(told) : -1]) == pytest.approx(100 * weights[row, column].item(), abs=1)
+        assert page.get_log("browser") == []
 
 
 def test_the_command_writes_the_page(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

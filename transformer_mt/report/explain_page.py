@@ -242,8 +242,8 @@ def _percent(share: float) -> str:
 def _search(found: Explanation) -> Iterator[str]:
     size = found.beam_size
     yield f"<p>{_BEAM.format(size=size) if size > 1 else _GREEDY} Each step looks at the {2 * size} best "
-    yield f"continuations, best first; the number is log P of the whole hypothesis. The best {size} that have not ended "
-    yield "are kept, the others dropped. The path of the translation is orange.</p>"
+    yield f"continuations, best first; the number is log P of the whole hypothesis. The best {size} that have not "
+    yield "ended are kept, the others dropped. The path of the translation is orange.</p>"
     for picture in search_tree(found.steps, found.pieces, found.inspection.tgt_ids):
         yield f"<div class=wide>{picture}</div>"
     yield "<p>What came to its end: the best score wins, which is "

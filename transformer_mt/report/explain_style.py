@@ -32,7 +32,7 @@ select { font: inherit; color: inherit; background: var(--raised); border: 1px s
 .box.kept rect { stroke: var(--blue); }
 .box.ended rect { stroke: var(--green); stroke-width: 2; }
 .box.best rect { stroke: var(--orange); stroke-width: 2.5; }
-.box.dropped { opacity: 0.55; }
+.box.dropped { opacity: 0.75; }
 .box.dropped rect { stroke-dasharray: 3 3; }
 .lines path { fill: none; stroke: var(--blue); opacity: 0.6; }
 .lines path.dropped { stroke: var(--quiet); stroke-dasharray: 3 3; opacity: 0.4; }
