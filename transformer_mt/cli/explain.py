@@ -9,14 +9,14 @@ from transformer_mt.errors import TransformerMTError
 from transformer_mt.files import atomic_file
 
 DESCRIPTION = """\
-Show how one sentence is translated, as one HTML page that needs nothing else: its pieces, their vectors and places,
-the attention of every layer and head, which words belong together, the probabilities, what the search kept and
-dropped, and which piece of the source each piece of the translation owes its probability to.
+Show how one sentence is translated, as one HTML page that needs nothing else: its pieces, their
+vectors and places, the attention of every layer and head, which words belong together, the
+probabilities, what the search kept and dropped, and what each piece needed of the source.
 """
 EXAMPLES = """\
 examples:
   transformer-mt explain runs/multi30k "A dog runs on the beach." -o dog.html
-  transformer-mt explain runs/multi30k "A dog runs on the beach." -o greedy.html --beam-size 1 --precision fp32
+  transformer-mt explain runs/multi30k "A dog runs." -o greedy.html --beam-size 1 --precision fp32
 """
 
 
@@ -30,8 +30,8 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle, or run directory that holds one")
-    parser.add_argument("sentence", metavar="SENTENCE", help="in quotes")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.html", help="page to write")
+    parser.add_argument("sentence", metavar="SENTENCE", help="sentence to translate, in quotes")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="page to write, for example dog.html")
     add_decoding_arguments(parser)
     parser.set_defaults(run=run)
 

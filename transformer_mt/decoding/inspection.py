@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from transformer_mt.data.tokenizer import escape
+from transformer_mt.data.tokenizer import Tokenizer, TokenizerPair, escape
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID, SPECIAL_PIECES
 from transformer_mt.decoding.searcher import Segment
 from transformer_mt.decoding.translator import LINE_BREAKS, Translator, without_surrogates
@@ -78,14 +78,14 @@ def inspect_translation(translator: Translator, text: str, tgt: str | None = Non
     Raises TransformerMTError for several models that vote, and DataError for a sentence that is blank or too long to
     be translated in one part, and for a translation that is too long for the model.
     """
-    model, text = only_model(translator), without_surrogates(text)
+    text = without_surrogates(text)
     segment = source_segment(translator, text)
     if tgt is None:
         ids = translator.searcher.search([segment])[0][0].tokens
     else:
         ids = translator.tokenizers.tgt.encode([without_surrogates(tgt)])[0]
-        check_length("translation", len(ids) + 1, translator.searcher.longest_sequence)
-    return inspect_tokens(translator, model, (text, segment.ids), ids)
+        _check_length("translation", len(ids) + 1, translator.searcher.longest_sequence)
+    return inspect_tokens(translator, text, segment, ids)
 
 
 def only_model(translator: Translator) -> Transformer:
@@ -96,15 +96,19 @@ def only_model(translator: Translator) -> Transformer:
 
 
 def source_segment(translator: Translator, text: str) -> Segment:
-    """What is searched for a sentence; raises DataError where it is blank or is not translated in one part."""
+    """What is searched for a sentence without surrogates.
+
+    Raises TransformerMTError where several models vote, and DataError where the sentence is blank or too long.
+    """
+    only_model(translator)
     if not text.strip():
         raise DataError("the sentence is blank; write something to translate")
     ids = translator.tokenizers.src.encode([text])[0]
-    check_length("sentence", len(ids) + 1, translator.max_source_pieces)
+    _check_length("sentence", len(ids) + 1, translator.max_source_pieces)
     return Segment([*ids, EOS_ID])
 
 
-def check_length(what: str, num_pieces: int, limit: int | None) -> None:
+def _check_length(what: str, num_pieces: int, limit: int | None) -> None:
     """Raise DataError where there are more pieces than the model takes at once."""
     if limit is not None and num_pieces > limit:
         raise DataError(
@@ -114,53 +118,44 @@ def check_length(what: str, num_pieces: int, limit: int | None) -> None:
 
 
 @torch.inference_mode()
-def inspect_tokens(
-    translator: Translator, model: Transformer, source: tuple[str, Sequence[int]], tgt_ids: Sequence[int]
-) -> Inspection:
-    """The inspection of a source, its text and its ids with eos, and a translation in ids, without eos."""
-    text, src_ids = source
-    src, said = torch.tensor(src_ids), torch.tensor([*tgt_ids, EOS_ID])
-    tgt_in = torch.tensor([BOS_ID, *tgt_ids])
-    trace = model.trace(src.to(translator.device), tgt_in.to(translator.device))
+def inspect_tokens(translator: Translator, text: str, segment: Segment, tgt_ids: Sequence[int]) -> Inspection:
+    """The inspection of a sentence, of which `segment` is what is searched, and a translation in ids without eos."""
+    model, tokenizers, device = only_model(translator), translator.tokenizers, translator.device
+    said = [*tgt_ids, EOS_ID]
+    trace = model.trace(torch.tensor(segment.ids, device=device), torch.tensor([BOS_ID, *tgt_ids], device=device))
     log_probs = F.log_softmax(model.project(trace.hidden), dim=-1, dtype=torch.float32).cpu()  # (T, V)
-    found, pieces = translator.tokenizers, translator.tokenizers.tgt.pieces
-    best = log_probs.exp().topk(min(NUM_ALTERNATIVES, log_probs.shape[-1]))
-    raw = found.tgt.decode([tgt_ids])[0]
-    links = _links(translator, source, tgt_ids, trace.memory_attention.float().mean(dim=(0, 1)).cpu())
+    (decoded,) = tokenizers.tgt.decode([tgt_ids])
+    trace = trace.on_host()
     return Inspection(
-        text,
-        LINE_BREAKS.sub(" ", raw).strip(),
-        tuple(src_ids),
-        tuple(said.tolist()),
-        (*found.src.pieces(src_ids[:-1]), SPECIAL_PIECES[EOS_ID]),
-        (*pieces(tgt_ids), SPECIAL_PIECES[EOS_ID]),
-        log_probs.gather(-1, said.unsqueeze(-1)).squeeze(-1),
-        tuple(tuple(zip(pieces(ids), probs, strict=True)) for ids, probs in zip(*_lists(best), strict=True)),
-        trace.on_host(),
-        tuple(WORD.findall(text)),
-        tuple(WORD.findall(raw)),
-        tuple(links),
+        text=text,
+        translation=LINE_BREAKS.sub(" ", decoded).strip(),
+        src_ids=tuple(segment.ids),
+        tgt_ids=tuple(said),
+        src=(*tokenizers.src.pieces(segment.ids[:-1]), SPECIAL_PIECES[EOS_ID]),
+        tgt=(*tokenizers.tgt.pieces(tgt_ids), SPECIAL_PIECES[EOS_ID]),
+        log_probs=log_probs[torch.arange(len(said)), said],
+        alternatives=_alternatives(log_probs, tokenizers.tgt),
+        trace=trace,
+        src_words=tuple(WORD.findall(text)),
+        tgt_words=tuple(WORD.findall(decoded)),
+        links=tuple(_links(tokenizers, text, tgt_ids, trace.memory_attention.mean(dim=(0, 1)))),
     )
 
 
-def _lists(best: Any) -> tuple[list[list[int]], list[list[float]]]:
-    return best.indices.tolist(), best.values.tolist()
+def _alternatives(log_probs: Tensor, tokenizer: Tokenizer) -> tuple[tuple[tuple[str, float], ...], ...]:
+    """The most probable pieces of each place, from log-probabilities (T, V)."""
+    best = log_probs.exp().topk(min(NUM_ALTERNATIVES, log_probs.shape[-1]))
+    rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return tuple(tuple(zip(tokenizer.pieces(ids), probabilities, strict=True)) for ids, probabilities in rows)
 
 
-def _links(
-    translator: Translator, source: tuple[str, Sequence[int]], tgt_ids: Sequence[int], weights: Tensor
-) -> list[Link]:
+def _links(tokenizers: TokenizerPair, text: str, tgt_ids: Sequence[int], weights: Tensor) -> list[Link]:
     """Words that belong together, from weights (T, S)."""
-    tokenizers = translator.tokenizers
-    (src_ends,), (tgt_ends,) = tokenizers.src.piece_ends([source[0]]), tokenizers.tgt.decoded_ends([tgt_ids])
-    src_words = word_of_each_piece(escape(source[0]), src_ends)
+    (src_ends,), (tgt_ends,) = tokenizers.src.piece_ends([text]), tokenizers.tgt.decoded_ends([tgt_ids])
+    src_words = word_of_each_piece(escape(text), src_ends)
     tgt_words = word_of_each_piece(escape(tokenizers.tgt.decode([tgt_ids])[0]), tgt_ends)
     return word_links(weights[:-1], [*src_words, -1], tgt_words)  # eos is no word
 
 
-def _rounded(numbers: Tensor) -> list[Any]:
-    return _round(numbers.double().tolist())  # type: ignore[no-any-return]
-
-
-def _round(numbers: Any) -> Any:
-    return [_round(one) for one in numbers] if isinstance(numbers, list) else round(numbers, _DIGITS)
+def _rounded(numbers: Tensor) -> Any:
+    return numbers.double().round(decimals=_DIGITS).tolist()

@@ -12,14 +12,8 @@ from torch import Tensor
 from transformer_mt.config.schema import ModelConfig
 from transformer_mt.decoding.attribution import occlusion
 from transformer_mt.decoding.beam_record import BeamRecord, Considered
-from transformer_mt.decoding.inspection import (
-    Inspection,
-    inspect_tokens,
-    only_model,
-    source_segment,
-    without_surrogates,
-)
-from transformer_mt.decoding.translator import Translator
+from transformer_mt.decoding.inspection import Inspection, inspect_tokens, only_model, source_segment
+from transformer_mt.decoding.translator import Translator, without_surrogates
 from transformer_mt.errors import DataError
 from transformer_mt.model.positions import rotation
 from transformer_mt.model.transformer import Embedding, Transformer
@@ -73,16 +67,16 @@ def explain(translator: Translator, text: str) -> Explanation:
 
     Raises DataError for a sentence that is blank or too long, TransformerMTError for several models that vote.
     """
-    model, text = only_model(translator), without_surrogates(text)
+    text = without_surrogates(text)
     segment = source_segment(translator, text)
     if len(segment.ids) > MOST_PIECES:
         raise DataError(
             f"the sentence has {len(segment.ids):,} pieces, its end included; at most {MOST_PIECES} can be shown on a "
             "page: explain a part of it"
         )
-    record, tokenizers = BeamRecord(), translator.tokenizers
+    record, model, tokenizers = BeamRecord(), only_model(translator), translator.tokenizers
     found = translator.searcher.observed(record).search([segment])[0][0].tokens
-    inspection = inspect_tokens(translator, model, (text, segment.ids), found)
+    inspection = inspect_tokens(translator, text, segment, found)
     steps = record.search_for(inspection.tgt_ids)
     tokens = sorted({one.tokens[-1] for step in steps for one in step})
     vectors, positions = _embedded(model, model.src_embedding, segment.ids)
