@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle, or run directory that holds one")
     parser.add_argument("sentence", metavar="SENTENCE", help="sentence to translate, in quotes")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="page to write, for example dog.html")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="HTML page to write")
     add_decoding_arguments(parser)
     parser.set_defaults(run=run)
 
