@@ -9,7 +9,8 @@ from transformer_mt.memory import keep_memory
 
 keep_memory()
 
-import curves  # noqa: E402  (torch comes with these)
+import attribution  # noqa: E402  (torch comes with these)
+import curves  # noqa: E402
 import data  # noqa: E402
 import decode  # noqa: E402
 import invariance  # noqa: E402
@@ -35,6 +36,7 @@ examples:
   scripts/benchmark long-file --bundle RUN --src TEXT --lines 1000000            constant memory, full speed?
   scripts/benchmark soak --bundle RUN --src TEXT --minutes 120                   memory and open files over time
   scripts/benchmark protect --bundle RUN --src TEXT --ref TEXT                   what translate --protect keeps
+  scripts/benchmark attribution --bundle RUN --src TEXT --ref TEXT               does it find what was planted?
   scripts/benchmark data doctor --pairs 1000000 --json
   scripts/benchmark curves runs/bf16 runs/fp32 -o precision.png
 """
@@ -54,6 +56,7 @@ def main() -> None:
     decode.add_parser(measurements)
     soak.add_parser(measurements)
     protect.add_parser(measurements)
+    attribution.add_parser(measurements)
     curves.add_parser(measurements)
     stops.add_parser(measurements)
     save.add_parser(measurements)

@@ -110,6 +110,10 @@ class Tokenizer:
             escaped, enable_sampling=True, nbest_size=-1, alpha=alpha, num_threads=1
         )
 
+    def normalised(self, line: str) -> str:
+        """The line as it is before it is cut into pieces; its blanks are blanks."""
+        return unescape(self._model.normalize(escape(line)).replace(META_BLANK, " ")).removeprefix(" ")
+
     def piece_ends(self, lines: Sequence[str]) -> list[list[int]]:
         """For each id that `encode` gives, the place of its last character in the escaped line."""
         return _ends(self._model.encode(escape_all(lines), return_type="offset_mapping"))
