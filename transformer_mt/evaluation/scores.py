@@ -135,9 +135,14 @@ def write_scored_files(directory: Path, hypotheses: Sequence[str], references: S
     all count the same lines; `corpus_scores` scores these same lines.
     """
     _check_counts(hypotheses, references)
-    for name, lines in ((HYPOTHESES_NAME, hypotheses), (REFERENCES_NAME, references)):
-        with atomic_file(directory / name) as file:
-            file.writelines(f"{line}\n".encode() for line in single_lines(lines))
+    write_lines(directory / HYPOTHESES_NAME, hypotheses)
+    write_lines(directory / REFERENCES_NAME, references)
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Write lines as they are scored."""
+    with atomic_file(path) as file:
+        file.writelines(f"{line}\n".encode() for line in single_lines(lines))
 
 
 def sacrebleu_command(directory: Path, bootstrap_samples: int = 0) -> str:
