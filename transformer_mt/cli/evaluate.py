@@ -79,5 +79,5 @@ def run(args: argparse.Namespace) -> int:
     if args.output is None and args.src is None and args.split == "test":
         write_json(args.bundle / "results.json", result)
     print(json.dumps(result, ensure_ascii=False) if args.json else as_text(result))
-    tell(f"files: {directory}; the same scores: {'; '.join(commands)}")
+    tell(f"files: {directory}; the same scores: " + "\n  ".join(commands))
     return 0

@@ -10,7 +10,7 @@ def as_text(result: Mapping[str, Any]) -> str:
     if "against" in result:
         lines += ["", *_against(result["against"])]
     if "robustness" in result:
-        lines += ["", *_robustness(result["robustness"]["kinds"])]
+        lines += _robustness(result["robustness"]["kinds"])
     return "\n".join(lines)
 
 

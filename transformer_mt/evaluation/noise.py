@@ -12,7 +12,7 @@ from typing import NamedTuple
 TYPO_RATE = 0.1
 """Share of the words of a line that get a typo, at least one."""
 
-_TYPED = re.compile(r"(?<!\S)[^\W\d_]{4,}(?=[\s.,;:!?…]|$)")
+_TYPED = re.compile(r"(?<!\S)[^\W\d_]{4,}(?=[.,;:!?…]*(?:\s|$))")
 """Words of letters alone, which no address, placeholder or number is part of."""
 _WORD = re.compile(r"\S+")
 _BLANK = re.compile(r"(?<=\S) (?=\S)")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sacrebleu.metrics import CHRF
-from sacrebleu.significance import PairedTest
+from sacrebleu.significance import PairedTest, Result
 
 from transformer_mt.errors import DataError
 from transformer_mt.evaluation.scores import (
@@ -75,22 +75,37 @@ def paired_tests(
             f"{len(hypotheses)} translations, {len(others)} to compare them with and {len(references)} references; "
             "the tests need one of each for each line"
         )
-    named = [("other", single_lines(others)), ("ours", single_lines(hypotheses))]
-    bootstrap, randomisation = (
+    named: list[tuple[str, Sequence[str]]] = [("other", single_lines(others)), ("ours", single_lines(hypotheses))]
+    (signatures, bootstrap), (ar_signatures, randomisation) = (
         PairedTest(named, {"bleu": plain_bleu(), "chrf": CHRF()}, [single_lines(references)], kind, samples)()
         for kind, samples in (("bs", bootstrap_samples), ("ar", NUM_TRIALS))
     )
     found = {}
     for name, key in (("bleu", "BLEU"), ("chrf", "chrF2")):
-        (other, ours), (_, shuffled) = bootstrap[1][key], randomisation[1][key]
+        other, ours = _results(bootstrap[key])
         found[name] = Paired(
-            *map(float, (ours.score, other.score, ours.mean, ours.ci, other.mean, other.ci)),  # type: ignore[union-attr]
-            float(ours.p_value),  # type: ignore[union-attr, arg-type]
-            float(shuffled.p_value),  # type: ignore[union-attr, arg-type]
-            str(bootstrap[0][key]),
-            str(randomisation[0][key]),
+            score=float(ours.score),
+            other=float(other.score),
+            mean=_number(ours.mean),
+            half=_number(ours.ci),
+            other_mean=_number(other.mean),
+            other_half=_number(other.ci),
+            p_bootstrap=_number(ours.p_value),
+            p_randomisation=_number(_results(randomisation[key])[1].p_value),
+            bootstrap_signature=str(signatures[key]),
+            randomisation_signature=str(ar_signatures[key]),
         )
     return found
+
+
+def _results(found: Sequence[str | Result]) -> list[Result]:
+    return [result for result in found if isinstance(result, Result)]
+
+
+def _number(value: float | None) -> float:
+    """A figure that the tests always give, as a number of Python's."""
+    assert value is not None
+    return float(value)
 
 
 def paired_commands(directory: Path, bootstrap_samples: int = 1000) -> list[str]:

@@ -26,15 +26,17 @@ def _scores(comparison: Comparison, name: str) -> Iterator[str]:
         [("lines better by chrF", f"{better:,}"), ("lines worse", f"{worse:,}"), ("changed, as good", f"{equal:,}")]
     )
     yield "<div class=wide><table><tr><th>score<th class=number>this<th class=number>other<th class=number>difference"
-    yield "<th class=number>p, paired bootstrap<th class=number>p, approximate randomisation<th>signatures"
+    yield "<th class=number>p, bootstrap<th class=number>p, randomisation"
     for score, test in comparison.tests.items():
         yield (
             f"<tr><td>{ {'bleu': 'BLEU', 'chrf': 'chrF'}.get(score, score) }<td class=number>{test.score:.2f}"
             f"<td class=number>{test.other:.2f}<td class=number>{test.difference:+.2f}"
             f"<td class=number>{test.p_bootstrap:.4f}<td class=number>{test.p_randomisation:.4f}"
-            f"<td class=quiet>{escape(test.bootstrap_signature)}<br>{escape(test.randomisation_signature)}"
         )
     yield "</table></div>"
+    signatures = [(test.bootstrap_signature, test.randomisation_signature) for test in comparison.tests.values()]
+    told = "<br>".join(escape(signature) for pair in signatures for signature in pair)
+    yield f"<p class=quiet>Paired bootstrap and paired approximate randomisation of sacreBLEU:<br>{told}</p>"
     if not comparison.changed:
         yield "<p>No line differs: the p of equal texts says nothing.</p>"
         return

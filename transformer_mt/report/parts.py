@@ -16,7 +16,10 @@ mark { background: none; color: var(--orange); font-weight: 600; text-decoration
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 0 1.5rem; }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: 0.5rem; margin: 1rem 0; }
 .facts div { background: var(--raised); padding: 0.6rem 0.8rem; border-radius: 6px; }
+.facts small { display: block; font-size: 0.8rem; font-weight: 400; color: var(--quiet); }
 .facts b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; line-height: 1.3; }
+.wide th, .wide td { overflow-wrap: normal; }
+.wide td.break { overflow-wrap: anywhere; min-width: 8rem; }
 .case { border-bottom: 1px solid var(--grid); margin: 0; padding: 0.5rem 0; break-inside: avoid; }
 .case div { display: grid; grid-template-columns: 6.5rem 1fr; gap: 0 0.6rem; }
 .case dt { color: var(--quiet); }
@@ -84,13 +87,13 @@ def _groups(title: str, groups: Sequence[Group]) -> Iterator[str]:
     yield f"<div class=wide><table><tr><th>{title}<th class=number>lines{scores}"
     for group in groups:
         bleu, chrf = f"{group.bleu:.1f}", f"{group.chrf:.1f}"
-        scores = [group.bleu]
+        bars = [group.bleu]
         if group.other_bleu is not None and group.other_chrf is not None:
             bleu, chrf = f"{bleu}<br>{group.other_bleu:.1f}", f"{chrf}<br>{group.other_chrf:.1f}"
-            scores.append(group.other_bleu)
+            bars.append(group.other_bleu)
         yield (
             f"<tr><td>{group.name}<td class=number>{group.lines:,}<td class=number>{bleu}<td class=number>{chrf}"
-            f"<td class=bars>{_bars(scores)}"
+            f"<td class=bars>{_bars(bars)}"
         )
     yield "</table></div>"
 
