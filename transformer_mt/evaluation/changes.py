@@ -66,15 +66,18 @@ def changed_lines(lines: Lines) -> list[ChangedLine]:
 
 
 def differing(text: str, other: str) -> list[tuple[str, bool]]:
-    """The words of `text`, blanks between them, each with whether it is not at its place in `other`."""
+    """The words of `text`, blanks between them, each with whether it is not at its place in `other`.
+
+    An empty word stands where `other` has words and `text` has none.
+    """
     ours, theirs = text.split(), other.split()
     if max(len(ours), len(theirs)) > LONGEST_COMPARED:
         known = set(theirs)
         return [(word, word not in known) for word in ours]
-    differs = [True] * len(ours)
-    for block in SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks():
-        differs[block.a : block.a + block.size] = [False] * block.size
-    return list(zip(ours, differs, strict=True))
+    found: list[tuple[str, bool]] = []
+    for kind, start, end, _, _ in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        found += [(word, kind != "equal") for word in ours[start:end]] or [("", True)]
+    return found
 
 
 def shares(lines: Sequence[ChangedLine]) -> tuple[int, int, int]:

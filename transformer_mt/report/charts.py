@@ -132,7 +132,8 @@ class _Scale:
         room = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
         room = max(room, 1e-6 * max(abs(low), abs(high)), 1e-12)  # or the digits of a float do not tell ticks apart
         last = max(chart.last, *(x for curve in curves for x, _ in curve.points), 1.0)
-        return cls(ticks(0, last), ticks(low if chart.from_zero else low - room, high + room), last)
+        floor = 0.0 if low >= 0 else low - room  # what is never negative has no axis below zero
+        return cls(ticks(0, last), ticks(low if chart.from_zero else max(floor, low - room), high + room), last)
 
     def x(self, value: float) -> float:
         return LEFT + value / self.last * (WIDTH - LEFT - RIGHT)

@@ -26,8 +26,12 @@ mark { background: none; color: var(--orange); font-weight: 600; text-decoration
 .case dd { margin: 0; }
 .bar { min-width: 0; margin-top: 0.45rem; }
 .bar.other { background: var(--orange); margin-top: 2px; }
-td.bars { width: 30%; min-width: 5rem; }
-@media (max-width: 40rem) { .case div { grid-template-columns: 1fr; } .case dt { font-size: 85%; } }
+td.bars { width: 30%; min-width: 3.5rem; }
+@media (max-width: 40rem) {
+  .case div { grid-template-columns: 1fr; } .case dt { font-size: 85%; }
+  .wide th, .wide td { padding: 0.3rem; }
+}
+@media print { .grid { grid-template-columns: 1fr 1fr; } .bar { print-color-adjust: exact; } }
 """
 
 
@@ -39,12 +43,11 @@ def shown(text: str) -> str:
 
 
 def marked(text: str, other: str) -> str:
-    """A sentence as HTML, with the words marked that `other` does not have at their place."""
-    if len(text) > LONGEST_TEXT:
+    """A sentence as HTML, with the words marked that `other` does not have at their place, and gaps as […]."""
+    if max(len(text), len(other)) > LONGEST_TEXT:
         return shown(text)
-    return " ".join(
-        f"<mark>{visible(word)}</mark>" if differs else visible(word) for word, differs in differing(text, other)
-    )
+    words = ((visible(word) or "[…]", differs) for word, differs in differing(text, other))
+    return " ".join(f"<mark>{word}</mark>" if differs else word for word, differs in words)
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:

@@ -10,7 +10,7 @@ from transformer_mt.page import document, visible
 from transformer_mt.report import charts, parts
 from transformer_mt.report.charts import Chart, Curve, svg_chart
 from transformer_mt.report.run import Run, Translated
-from transformer_mt.report.samples import samples_over_time
+from transformer_mt.report.samples import MARKED, samples_over_time
 
 MOST_LINES = 6
 """Best lines, and worst lines, that are shown."""
@@ -18,7 +18,7 @@ _STYLE = (
     charts.STYLE
     + parts.STYLE
     + """\
-pre { white-space: pre-wrap; columns: 22rem; font-size: 85%; }
+pre { white-space: pre-wrap; columns: 18rem; font-size: 85%; }
 pre { background: var(--raised); padding: 0.8rem; border-radius: 6px; }
 .verdict { border-left: 4px solid var(--blue); padding: 0.3rem 0.9rem; margin: 1rem 0; background: var(--raised); }
 .gap { border-left-color: var(--orange); }
@@ -144,7 +144,7 @@ def _translations(found: Translated | None) -> Iterator[str]:
         f"<h2>Best and worst lines</h2><p>The kept model translated {which} validation pairs with a beam of "
         f"{found.beam_size}: BLEU {found.bleu.score:.2f} [{low:.2f}, {high:.2f}], "
         f"<span class=quiet>{escape(found.bleu.signature)}</span>. "
-        "Lines are ordered by chrF; words that are not at their place in the reference are marked.</p>"
+        f"Lines are ordered by chrF. {MARKED}</p>"
     )
     best = sorted(found.lines, key=lambda line: (-line.chrf, -len(line.source)))[:MOST_LINES]
     worst = [line for line in reversed(found.lines) if line not in best][:MOST_LINES]
@@ -157,7 +157,8 @@ def _translations(found: Translated | None) -> Iterator[str]:
 def _case(line: ScoredLine) -> str:
     rows = [(f"line {line.number:,}", f"chrF <b>{line.chrf:.1f}</b>"), ("source", parts.shown(line.source))]
     if line.hypothesis == line.reference:
-        return parts.case([*rows, ("both", parts.shown(line.reference))])
+        same = f"{parts.shown(line.reference)} <span class=quiet>(as the reference)</span>"
+        return parts.case([*rows, ("translation", same)])
     rows.append(("translation", parts.marked(line.hypothesis, line.reference)))
     return parts.case([*rows, ("reference", parts.shown(line.reference))])
 

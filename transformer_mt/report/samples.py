@@ -7,6 +7,7 @@ from transformer_mt.evaluation.scores import sentence_chrf
 from transformer_mt.metrics import Record
 from transformer_mt.report.parts import marked, shown
 
+MARKED = "Words that are not at their place in the reference are marked, and […] stands where some are missing."
 MOST_SENTENCES, MOST_STEPS = 6, 8
 
 
@@ -19,7 +20,7 @@ def samples_over_time(validations: Sequence[Record]) -> Iterator[str]:
     if not courses:
         yield "<p class=quiet>None were noted: validations of this version write them into metrics.jsonl.</p>"
         return
-    yield "<p>Words that are not at their place in the reference are marked; chrF compares with it too.</p>"
+    yield f"<p>{MARKED}</p>"
     for (src, reference), course in list(courses.items())[:MOST_SENTENCES]:
         yield "<div class=wide><table class=course><tr><th class=number>update<th>translation<th class=number>chrF"
         yield f"<tr class=quiet><td class=number>source<td class=text>{shown(src)}<td>"
