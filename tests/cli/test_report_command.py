@@ -177,7 +177,7 @@ def odd_facts(run: Path) -> None:
         (without("bundle"), "this run has no bundle yet"),
         (without("log.txt", "concluded.json", "tokenizer"), "it is still running, or was stopped"),
         (break_bundle, "model.safetensors: is damaged"),
-        (move_data, "gone.en: no such file"),
+        (move_data, "call report where the training was started, so that it finds them."),
         (odd_facts, "Data"),
         (without("bundle", "metrics.jsonl", "log.txt", "concluded.json", "tokenizer"), "metrics.jsonl: no such file"),
     ],

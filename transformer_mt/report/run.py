@@ -108,7 +108,11 @@ def _with_data(bundle: Bundle, config: Config) -> Bundle:
 
 def _translated(bundle: Bundle, wanted: Wanted, tell: Callable[[str], None]) -> Translated:
     """Translate the first validation pairs as the validations of the training did."""
-    pairs = configured_pairs(bundle, "validation", lambda line: None)
+    try:
+        pairs = configured_pairs(bundle, "validation", lambda line: None)
+    except DataError as error:  # whose advice is for `evaluate`
+        problem = str(error).partition("; ")[0]
+        raise DataError(f"{problem}; call report where the training was started, so that it finds them") from None
     chosen = pairs[: min(wanted.max_lines, bundle.config.evaluation.max_lines or len(pairs))]
     if not chosen:
         raise DataError("data.validation: there are no pairs")
