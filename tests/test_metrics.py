@@ -63,7 +63,7 @@ def test_a_bad_line_is_named_and_the_others_are_used(tmp_path: Path, bad: Any) -
     found = salvage_metrics(write(tmp_path, TRAIN, torn, VALIDATION))
     assert found.records == [TRAIN, VALIDATION]
     assert [number for number, _ in found.left_out] == [2]
-    assert len(found.left_out[0][1]) <= 100
+    assert found.left_out[0][1].startswith(("is no", "does not say"))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e300, 10**400])

@@ -54,10 +54,17 @@ def salvage_metrics(path: Path) -> Salvaged:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                records.append(_sound(json.loads(line)))
-            except (ValueError, RecursionError) as error:
-                left_out.append((number, str(error)[:100]))
+                records.append(_sound(_parsed(line)))
+            except ValueError as error:
+                left_out.append((number, str(error)))
     return Salvaged(records, left_out)
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):  # a ValueError also for a number of too many digits
+        raise ValueError("is not valid JSON") from None
 
 
 def _sound(record: Any) -> Record:

@@ -78,7 +78,7 @@ def _gaps(run: Run) -> Iterator[str]:
         yield "There was no validation yet."
     lost = [record["step"] for record in run.metrics.records if record.get("loss", 0) is None]
     if lost:
-        where = f"{len(lost):,} records, first at update {lost[0]:,}"
+        where = f"{len(lost):,} of {len(run.metrics.records):,} records, first at update {lost[0]:,}"
         yield f"The loss was no finite number in {where}; these are not drawn."
 
 
