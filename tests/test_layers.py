@@ -15,7 +15,7 @@ LAYERS = (
     {"version"},  # transformer_mt/__init__.py
     {"errors", "interrupts"},
     {"files", "memory", "style"},
-    {"config", "manifest", "native", "page", "tensors", "world"},
+    {"config", "manifest", "metrics", "native", "page", "tensors", "world"},
     {"card", "device", "data", "model", "evaluation"},
     {"bundle"},
     {"decoding"},

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from transformer_mt.training.curves import read_metrics
+from transformer_mt.metrics import read_metrics
 
 
 def add_parser(measurements: Any) -> None:

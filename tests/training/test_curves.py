@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from transformer_mt.errors import DataError, MissingExtraError
-from transformer_mt.training.curves import _figure, draw_curves, read_metrics
+from transformer_mt.metrics import read_metrics
+from transformer_mt.training.curves import _figure, draw_curves
 
 matplotlib = pytest.importorskip("matplotlib")
 

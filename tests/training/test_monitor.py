@@ -184,6 +184,19 @@ def test_long_samples_are_shown_in_part(tmp_path: Path) -> None:
     assert len(stream.getvalue()) < 1000 and "15,000 characters" in stream.getvalue()
 
 
+def test_samples_are_kept_in_the_metrics_as_they_are_shown(tmp_path: Path) -> None:
+    nasty = f"{ESCAPE}[31m\u2028 \ud800 <b>\nend"
+    with Monitor(tmp_path, QUIET, io.StringIO()) as monitor:
+        monitor.validation(validation_record(1), [Sample("a cat", nasty, "c" * 5000)])
+        monitor.validation(validation_record(2), [])
+    first, second = read_metrics(tmp_path)
+    (sample,) = first.pop("samples")
+    assert sample.pop("reference").endswith("… (5,000 characters)")
+    assert sample == {"src": "a cat", "hypothesis": "\\x1b[31m\\u2028 \\ud800 <b> end"}
+    assert first == {"kind": "validation", **validation_record(1)}
+    assert second == {"kind": "validation", **validation_record(2)}
+
+
 def test_after_resumption_metrics_equal_those_of_an_uninterrupted_run(tmp_path: Path) -> None:
     def train(run_dir: Path, steps: range, resume_from: int) -> None:
         run_dir.mkdir(exist_ok=True)

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from transformer_mt.cli import comparisons
+from transformer_mt.cli.evaluate_text import as_text
 from transformer_mt.cli.options import add_decoding_arguments, load_translator, tell
 from transformer_mt.errors import TransformerMTError
 from transformer_mt.files import check_directory, write_json
@@ -19,6 +21,9 @@ examples:
   transformer-mt evaluate runs/multi30k
   transformer-mt evaluate runs/multi30k --split validation --beam-size 1
   transformer-mt evaluate runs/multi30k --src other.en --ref other.fr --json
+  transformer-mt evaluate runs/multi30k --against other.txt --page changes.html
+  transformer-mt evaluate runs/multi30k --against runs/other
+  transformer-mt evaluate runs/multi30k --robustness
 
 lc_tok_bleu is on lower-cased, tokenised text, as older papers have it; never compare the others
 with it.
@@ -43,6 +48,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--multi-ref", type=Path, metavar="TSV", help="all translations of each line, tab-separated")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="where results.json, hyp.txt and ref.txt go")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    comparisons.add_arguments(parser)
     add_decoding_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -51,30 +57,27 @@ def run(args: argparse.Namespace) -> int:
     """Translate, score, write, print."""
     if (args.src is None) != (args.ref is None):
         raise TransformerMTError("--src and --ref go together")
+    comparisons.check_arguments(args)
     from transformer_mt.decoding.evaluate import configured_pairs, evaluate, file_pairs
 
     loaded = load_translator(args)
     pairs = file_pairs(args.src, args.ref) if args.src else configured_pairs(loaded.bundle, args.split, tell)
     directory = args.output or args.bundle / ("evaluation" if args.src else f"evaluation-{args.split}")
     check_directory(directory)  # before the work, which would be lost if it could not be written
+    others = comparisons.other_translations(args, pairs) if args.against else None
     tell(f"translating {len(pairs):,} sentences")
     directory.mkdir(parents=True, exist_ok=True)
     evaluation = evaluate(loaded.translator, pairs, loaded.bundle, directory, args.multi_ref)
-    result = evaluation.to_json(loaded.bundle, loaded.translator)
+    hypotheses = [translation.text for translation in evaluation.translations]
+    result, commands = evaluation.to_json(loaded.bundle, loaded.translator), [evaluation.command]
+    if others is not None:
+        result["against"] = comparisons.compared(args, loaded.bundle, pairs, (hypotheses, others), directory)
+        commands += result["against"]["commands"]
+    if args.robustness:
+        result["robustness"] = comparisons.robustness_of(loaded.translator, pairs, hypotheses, args.seed)
     write_json(directory / "results.json", result)
     if args.output is None and args.src is None and args.split == "test":
         write_json(args.bundle / "results.json", result)
-    print(json.dumps(result, ensure_ascii=False) if args.json else _as_text(result))
-    tell(f"files: {directory}; the same scores: {evaluation.command}")
+    print(json.dumps(result, ensure_ascii=False) if args.json else as_text(result))
+    tell(f"files: {directory}; the same scores: " + "\n  ".join(commands))
     return 0
-
-
-def _as_text(result: dict[str, Any]) -> str:
-    lines = []
-    for name in ("bleu", "chrf", "ter", "lc_tok_bleu", "multi_reference_bleu"):
-        if name in result:
-            score = result[name]
-            interval = f"  [{score['low']:.2f}, {score['high']:.2f}]" if score.get("low") is not None else ""
-            lines.append(f"{name:21}{score['score']:6.2f}{interval}  {score['signature']}")
-    lines.append(f"{result['lines']} lines, {result['flagged']} flagged, beam size {result['beam_size']}")
-    return "\n".join(lines)

@@ -15,7 +15,7 @@ from transformer_mt.errors import Interrupted, TransformerMTError
 from transformer_mt.interrupts import interrupted_by
 
 COMMANDS = (
-    "train", "diagnose", "evaluate", "translate", "score", "explain", "bench", "export", "import", "verify",
+    "train", "diagnose", "report", "evaluate", "translate", "score", "explain", "bench", "export", "import", "verify",
     "verify-resume", "data", "model", "config", "doctor", "completion",
 )  # fmt: skip
 EPILOG = """\

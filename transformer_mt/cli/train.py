@@ -69,5 +69,6 @@ def run(args: argparse.Namespace) -> int:
     print(f"The translator is in {bundle}. Next:", file=sys.stderr)
     if config.data.test:
         print(f"  transformer-mt evaluate {name}", file=sys.stderr)
+    print(f"  transformer-mt report {name}", file=sys.stderr)
     print(f"  transformer-mt translate {name} INPUT.txt -o OUTPUT.txt", file=sys.stderr)
     return 0

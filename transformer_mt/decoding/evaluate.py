@@ -2,17 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from transformer_mt.bundle import Bundle
+from transformer_mt.config.schema import Config
 from transformer_mt.data.corpus import read_pairs, source_files
 from transformer_mt.data.pairs import Pair, Report
 from transformer_mt.decoding.translator import Translation, Translator
 from transformer_mt.errors import DataError
+from transformer_mt.evaluation.groups import Frequencies, word_counts
 from transformer_mt.evaluation.scores import Scores, corpus_bleu, corpus_scores, sacrebleu_command, write_scored_files
 from transformer_mt.files import read_lines
+
+MOST_COUNTED = 200_000
+"""Training pairs whose words are counted: all that there are, or a good sample in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,20 @@ def configured_pairs(bundle: Bundle, split: str, report: Report) -> list[Pair]:
                 "call from the directory that it was trained in, or give --src and --ref"
             )
     return [pair for source in sources for pair in read_pairs(source, data, report)]
+
+
+def training_frequencies(config: Config) -> Frequencies | None:
+    """How often words occur in the training targets, or in the first so many; None where they are not at hand."""
+    sources = config.data.train
+    if not sources or any(source.hub for source in sources):
+        return None
+    try:
+        pairs = chain.from_iterable(read_pairs(source, config.data, lambda line: None) for source in sources)
+        read = [pair.tgt for pair in islice(pairs, MOST_COUNTED)]
+    except DataError:  # they are somewhere else, or have changed since
+        return None
+    many = f"the first {MOST_COUNTED:,}" if len(read) == MOST_COUNTED else f"{len(read):,}"
+    return Frequencies(word_counts(read), f"{many} training targets")
 
 
 def file_pairs(src: Path, ref: Path) -> list[Pair]:

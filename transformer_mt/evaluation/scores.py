@@ -69,17 +69,17 @@ def corpus_scores(
     DataError when the numbers of lines differ or there are none.
     """
     _check_counts(hypotheses, references)
-    hyps, refs = _single_lines(hypotheses), [_single_lines(references)]
+    hyps, refs = single_lines(hypotheses), [single_lines(references)]
     lc_tok = LcTok(tgt_lang)
     return Scores(
-        bleu=_score(_plain_bleu(), hyps, refs, bootstrap_samples),
+        bleu=_score(plain_bleu(), hyps, refs, bootstrap_samples),
         chrf=_score(CHRF(), hyps, refs, bootstrap_samples),
         ter=_score(_Ter(), hyps, refs, bootstrap_samples),
         lc_tok_bleu=lc_tok.bleu(hyps, refs[0], bootstrap_samples),
     )
 
 
-def corpus_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+def corpus_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], bootstrap_samples: int = 0) -> Score:
     """The BLEU of `corpus_scores` alone, where each line has one or several references.
 
     Lines may have different numbers of references. Raises DataError when the numbers of lines differ, there
@@ -93,8 +93,15 @@ def corpus_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) 
             raise DataError(f"references: line {number} has none; leave the line out on both sides or give it one")
     # sacreBLEU wants the k-th reference of all lines together and None (not "", which is a reference) where
     # a line has fewer.
-    streams = [list(stream) for stream in zip_longest(*map(_single_lines, references))]
-    return _score(_plain_bleu(), _single_lines(hypotheses), streams, bootstrap_samples=0)
+    streams = [list(stream) for stream in zip_longest(*map(single_lines, references))]
+    return _score(plain_bleu(), single_lines(hypotheses), streams, bootstrap_samples)
+
+
+def bleu_and_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, float]:
+    """These two of `corpus_scores` alone."""
+    _check_counts(hypotheses, references)
+    hyps, refs = single_lines(hypotheses), [single_lines(references)]
+    return float(plain_bleu().corpus_score(hyps, refs).score), float(CHRF().corpus_score(hyps, refs).score)
 
 
 class LcTok:
@@ -128,9 +135,14 @@ def write_scored_files(directory: Path, hypotheses: Sequence[str], references: S
     all count the same lines; `corpus_scores` scores these same lines.
     """
     _check_counts(hypotheses, references)
-    for name, lines in ((HYPOTHESES_NAME, hypotheses), (REFERENCES_NAME, references)):
-        with atomic_file(directory / name) as file:
-            file.writelines(f"{line}\n".encode() for line in _single_lines(lines))
+    write_lines(directory / HYPOTHESES_NAME, hypotheses)
+    write_lines(directory / REFERENCES_NAME, references)
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Write lines as they are scored."""
+    with atomic_file(path) as file:
+        file.writelines(f"{line}\n".encode() for line in single_lines(lines))
 
 
 def sacrebleu_command(directory: Path, bootstrap_samples: int = 0) -> str:
@@ -150,7 +162,8 @@ class _Ter(TER):
         return result
 
 
-def _plain_bleu() -> BLEU:
+def plain_bleu() -> BLEU:
+    """The BLEU that everything here is scored with, on plain text."""
     return BLEU(tokenize="13a", force=True)  # force: no warning on stderr about text that looks tokenised
 
 
@@ -172,7 +185,8 @@ def _score(
     return Score(float(result.score), str(description), low=mean - half, high=mean + half)
 
 
-def _single_lines(lines: Sequence[str]) -> list[str]:
+def single_lines(lines: Sequence[str]) -> list[str]:
+    """The lines as they are scored: what some program takes for a line end is a blank."""
     return [_LINE_ENDS.sub(" ", line) for line in lines]
 
 

@@ -1,20 +1,18 @@
 """The learning curves of a run as pictures, drawn from its metrics.jsonl."""
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from transformer_mt.errors import DataError, MissingExtraError
-from transformer_mt.files import atomic_file, read_lines
+from transformer_mt.errors import MissingExtraError
+from transformer_mt.files import atomic_file
+from transformer_mt.metrics import Record, read_metrics
 from transformer_mt.style import BLUE, GREEN, GRID, INK, ORANGE, PNG_DOTS_PER_INCH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Record = dict[str, Any]
 
 
 def draw_curves(metrics_path: Path, directory: Path) -> list[Path]:
@@ -36,21 +34,6 @@ def draw_curves(metrics_path: Path, directory: Path) -> list[Path]:
     with rc_context({"svg.hashsalt": "transformer_mt"}), atomic_file(svg) as file:
         figure.savefig(file, format="svg", metadata={"Date": None})
     return [png, svg]
-
-
-def read_metrics(path: Path) -> list[Record]:
-    """The records of a metrics.jsonl in their order, without a torn last line."""
-    lines = list(read_lines(path))
-    records: list[Record] = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == len(lines):
-                break
-            raise DataError(f"{path}:{number}: is not valid JSON ({error}); remove the line") from None
-        records.append(record)
-    return records
 
 
 def _figure(records: Sequence[Record], name: str) -> "Figure":

@@ -14,7 +14,7 @@ from statistics import mean, median
 from transformer_mt.config.loading import load_config
 from transformer_mt.config.schema import Config
 from transformer_mt.errors import TransformerMTError
-from transformer_mt.training.curves import Record, read_metrics
+from transformer_mt.metrics import Record, read_metrics
 from transformer_mt.training.run_directory import existing_run
 
 FEWEST_UPDATES = 100

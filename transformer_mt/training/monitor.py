@@ -99,7 +99,8 @@ class Monitor:
 
     def validation(self, record: dict[str, Any], samples: Sequence[Sample]) -> None:
         """Tell the scores of a validation, and show how `samples` were translated."""
-        self._record("validation", record)
+        told = [{key: _printable(_shown(text)) for key, text in sample._asdict().items()} for sample in samples]
+        self._record("validation", {**record, "samples": told} if told else record)
         scores = [
             f"loss {_number(record.get('loss'), '.3f')}",
             f"perplexity {_number(record.get('perplexity'), '.2f')}",

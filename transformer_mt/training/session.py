@@ -18,6 +18,7 @@ from transformer_mt.device import (
     resolve_precision,
 )
 from transformer_mt.errors import BundleError, DataError, Interrupted, TokenizerError
+from transformer_mt.metrics import read_metrics
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.training.averaging import average_of
 from transformer_mt.training.checkpoint import (
@@ -29,7 +30,7 @@ from transformer_mt.training.checkpoint import (
     load_newest,
 )
 from transformer_mt.training.corpus_facts import corpus_facts
-from transformer_mt.training.curves import draw_curves, read_metrics
+from transformer_mt.training.curves import draw_curves
 from transformer_mt.training.diagnosis import History, leakage
 from transformer_mt.training.distributed import check_sharing
 from transformer_mt.training.divergence import Diverged

@@ -27,6 +27,8 @@ from transformer_mt.world import ALONE, World
 T = TypeVar("T")
 NUM_GOLDEN = 20
 """Translations that a bundle carries to prove itself."""
+MOST_RESAMPLED = 2_000_000
+"""Lines in all resamples of a BLEU together: sacreBLEU holds them in memory at once, 40 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Validation:
     loss: float
     """Negative log-likelihood of a target token, without label smoothing."""
     bleu: float | None
+    interval: tuple[float, float] | None
+    """The 95 % bootstrap interval of it."""
     signature: str | None
     """How sacreBLEU computed it."""
     samples: Sequence[Sample]
@@ -46,7 +50,8 @@ class Validation:
     def record(self) -> dict[str, Any]:
         """The part of it that goes into metrics.jsonl."""
         perplexity = math.exp(min(self.loss, 50.0))
-        return {"loss": self.loss, "perplexity": perplexity, "bleu": self.bleu, "sees_ahead": self.sees_ahead}
+        bounds = dict(zip(("bleu_low", "bleu_high"), self.interval, strict=True)) if self.interval else {}
+        return {"loss": self.loss, "perplexity": perplexity, "bleu": self.bleu, **bounds, "sees_ahead": self.sees_ahead}
 
     def score(self, metric: str) -> float:
         """What makes it the best one: larger is better."""
@@ -89,7 +94,7 @@ class Validator:
         try:
             loss, ahead = self._loss(model, precision), self._sees_ahead(model)
             if self.config.evaluation.metric == "loss" and not self.config.evaluation.num_samples:
-                return Validation(loss, None, None, (), (), ahead)
+                return Validation(loss, None, None, None, (), (), ahead)
             return self._translate(model, loss, ahead)
         finally:
             model.train(was_training)
@@ -134,11 +139,13 @@ class Validator:
         pairs = self.corpus.pairs[: evaluation.max_lines]
         own = [pairs[index].src for index in self.world.share(len(pairs))]
         hypotheses = self._of_all(lambda: translator.translate(own))
-        bleu = corpus_bleu(hypotheses, [[pair.tgt] for pair in pairs])
+        num_resamples = min(evaluation.bootstrap_samples, MOST_RESAMPLED // len(pairs))
+        bleu = corpus_bleu(hypotheses, [[pair.tgt] for pair in pairs], num_resamples)
+        interval = (bleu.low, bleu.high) if bleu.low is not None and bleu.high is not None else None
         shown = range(0, len(pairs), max(1, len(pairs) // max(1, evaluation.num_samples)))[: evaluation.num_samples]
         samples = [Sample(pairs[i].src, hypotheses[i], pairs[i].tgt) for i in shown]
         golden = [
             Golden(pair.src, hypothesis, settings.beam_size, translator.precision)
             for pair, hypothesis in zip(pairs[:NUM_GOLDEN], hypotheses[:NUM_GOLDEN], strict=True)
         ]
-        return Validation(loss, bleu.score, bleu.signature, samples, golden, ahead)
+        return Validation(loss, bleu.score, interval, bleu.signature, samples, golden, ahead)
