@@ -194,8 +194,8 @@ class Translator:
         """What the model makes of each target as the translation of its source, as they come."""
         iterator = iter(pairs)
         while window := list(islice(iterator, WINDOW)):
-            sources = self.tokenizers.src.encode([_without_surrogates(src) for src, _ in window])
-            targets = self.tokenizers.tgt.encode([_without_surrogates(tgt) for _, tgt in window])
+            sources = self.tokenizers.src.encode([without_surrogates(src) for src, _ in window])
+            targets = self.tokenizers.tgt.encode([without_surrogates(tgt) for _, tgt in window])
             rows = [(Segment([*src, EOS_ID]), tgt) for src, tgt in zip(sources, targets, strict=True)]
             for (_, ids), log_probs in zip(rows, self.searcher.token_log_probs(rows), strict=True):
                 score = sum(log_probs) / len(log_probs) ** self.settings.length_penalty
@@ -204,9 +204,9 @@ class Translator:
     def _translate_window(
         self, lines: Sequence[str], beginnings: Sequence[str], first_number: int, wishes: Wishes
     ) -> list[Translation]:
-        prefixes = self.tokenizers.tgt.encode([_without_surrogates(text) for text in beginnings])
+        prefixes = self.tokenizers.tgt.encode([without_surrogates(text) for text in beginnings])
         rows = [
-            _Row(line, _without_surrogates(line), beginning, Segment((), first_number + number, prefix))
+            _Row(line, without_surrogates(line), beginning, Segment((), first_number + number, prefix))
             for number, (line, beginning, prefix) in enumerate(zip(lines, beginnings, prefixes, strict=True))
         ]
         translations = self._translations(rows, wishes)
@@ -367,7 +367,7 @@ class Translator:
         return (flag for flag, is_raised in flags.items() if is_raised)
 
 
-def _without_surrogates(line: str) -> str:
+def without_surrogates(line: str) -> str:
     """`line` with what cannot be written as UTF-8, and NUL, replaced by U+FFFD."""
     return SURROGATE.sub("\ufffd", line)
 

@@ -114,6 +114,13 @@ def window_mask(length: int, window: int, device: torch.device) -> Tensor:
     return (positions.unsqueeze(-1) - positions).abs() <= window
 
 
+def attention_weights(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
+    """The weights (B, H, T, S), in float32 or wider, by which `attend` sums up values; mask as there."""
+    scores = q @ k.mT * q.shape[-1] ** -0.5
+    wide = torch.promote_types(scores.dtype, torch.float32)
+    return scores.masked_fill(~mask, -torch.inf).softmax(dim=-1, dtype=wide)
+
+
 class Past(NamedTuple):
     """Where one decoder layer is in cached decoding."""
 
@@ -143,6 +150,14 @@ class SelfAttention(nn.Module):
             q, k = rotate(q, rotation), rotate(k, rotation)
         context = attend(q, k, v, mask, mask is None, self.dropout if self.training else 0.0)
         return self.out_proj(rows.join(context))  # type: ignore[no-any-return]
+
+    def weights(self, x: Tensor, rows: Rows, mask: Tensor | None, rotation: Rotation | None) -> Tensor:
+        """The weights (B, H, T, T) by which `forward` attends, in float32 or wider."""
+        q, k, _ = rows.split(self.qkv_proj(x), 3, self.num_heads).unbind()
+        if rotation is not None:
+            q, k = rotate(q, rotation), rotate(k, rotation)
+        causal = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device).tril()
+        return attention_weights(q, k, causal if mask is None else mask)
 
     def _attend_within(self, qkv: Tensor, rows: Rows, rotation: Rotation | None) -> Tensor:
         """What comes of projections (N, 3 * D) when all tokens of a sentence see each other, without any padding."""
@@ -183,9 +198,7 @@ class CrossAttention(nn.Module):
         """The weights (B, H, T, S) by which `forward` attends, in float32 or wider."""
         q = rows.split(self.q_proj(x), 1, self.num_heads)[0]
         k, _ = memory_rows.split(self.kv_proj(memory), 2, self.num_heads).unbind()
-        scores = q @ k.mT * q.shape[-1] ** -0.5
-        wide = torch.promote_types(scores.dtype, torch.float32)
-        return scores.masked_fill(~memory_rows.mask, -torch.inf).softmax(dim=-1, dtype=wide)
+        return attention_weights(q, k, memory_rows.mask)
 
     def step(self, x: Tensor, memory_keys: Keys) -> Tensor:
         """Attend from x (B, K, D) to the memory of the same sentence."""

@@ -84,6 +84,10 @@ class _Layer(nn.Module):
         """The first block, see `SelfAttention`."""
         return self.residual(x, self.self_attention_norm, lambda y: self.self_attention(y, rows, mask, rotation))
 
+    def self_weights(self, x: Tensor, rows: Rows, mask: Tensor | None, rotation: Rotation | None) -> Tensor:
+        """How the heads attend, (B, H, T, T), where `attend_self` is given the same."""
+        return self.self_attention.weights(self.self_attention_norm(x) if self.pre_norm else x, rows, mask, rotation)
+
 
 class EncoderLayer(_Layer):
     """Self-attention, then feed-forward."""

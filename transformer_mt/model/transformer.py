@@ -20,6 +20,7 @@ from transformer_mt.model.layers import DecoderLayer, EncoderLayer, build_norm
 from transformer_mt.model.linear import Linear, autocast_dtype
 from transformer_mt.model.positions import LearnedPositions, NoPositions, Rotation, SinusoidalPositions, rotation
 from transformer_mt.model.rows import Rows
+from transformer_mt.model.trace import Trace
 from transformer_mt.native import kernels
 from transformer_mt.native.decoder import CompiledDecoder
 
@@ -117,14 +118,18 @@ class Transformer(nn.Module):
         return Rows(real, self.output_proj.weight.dtype, self.tgt_embedding.tokens.weight.device)
 
     def _encode(self, tokens: Tensor, rows: Rows) -> Tensor:
+        x, order = self._encoder_start(tokens, rows)
+        for layer in self.encoder.layers:
+            x = layer(x, rows, *order)
+        return self.encoder.norm(x)  # type: ignore[no-any-return]
+
+    def _encoder_start(self, tokens: Tensor, rows: Rows) -> tuple[Tensor, tuple[Tensor, Rotation | None]]:
+        """What enters the first encoder layer, and what tells each layer where to look: a mask and a turn."""
         mask = rows.mask
         if self.config.attention_window is not None:
             mask = mask & window_mask(rows.length, self.config.attention_window, rows.device)  # (B, 1, S, S)
         x = self.src_embedding(tokens, rows.positions, rows.length)
-        turn = self._rotation(0, rows.length, rows.device)
-        for layer in self.encoder.layers:
-            x = layer(x, rows, mask, turn)
-        return self.encoder.norm(x)  # type: ignore[no-any-return]
+        return x, (mask, self._rotation(0, rows.length, rows.device))
 
     def _decode(self, tokens: Tensor, rows: Rows, memory: Tensor, memory_rows: Rows) -> Tensor:
         """Padding on the right needs no mask: no earlier position sees it, and its own outputs are not used."""
@@ -152,6 +157,34 @@ class Transformer(nn.Module):
             weights.append(layer.cross_weights(x, rows, packed, memory_rows))
             x = layer.attend_memory(x, rows, packed, memory_rows)
         return torch.stack(weights)[:, : len(tgt_in), :, : tgt_in.shape[1], : memory.shape[1]]
+
+    def trace(self, src: Tensor, tgt_in: Tensor) -> Trace:
+        """What `forward` does on its way, for one sentence src (S,) and its translation tgt_in (T,); no padding."""
+        src_rows, tgt_rows = self._rows(src[None] != self.pad_id), self._rows(tgt_in[None] != self.pad_id)
+        x, src_order = self._encoder_start(src_rows.take(src[None], self.pad_id), src_rows)
+        src_states, encoder = [x], []
+        for encoder_layer in cast(list[EncoderLayer], list(self.encoder.layers)):
+            encoder.append(encoder_layer.self_weights(x, src_rows, *src_order))
+            x = encoder_layer(x, src_rows, *src_order)
+            src_states.append(x)
+        memory = self.encoder.norm(x)
+        y, tgt_order = self._decoder_start(tgt_rows.take(tgt_in[None], self.pad_id), tgt_rows)
+        tgt_states, decoder, to_memory = [y], [], []
+        for layer in self._decoder_layers():
+            decoder.append(layer.self_weights(y, tgt_rows, *tgt_order))
+            y = layer.attend_self(y, tgt_rows, *tgt_order)
+            to_memory.append(layer.cross_weights(y, tgt_rows, memory, src_rows))
+            y = layer.attend_memory(y, tgt_rows, memory, src_rows)
+            tgt_states.append(y)
+        num_src, num_tgt = len(src), len(tgt_in)  # more rows where shapes are compiled
+        return Trace(
+            torch.stack([src_rows.unpack(state)[0] for state in src_states]),
+            torch.stack([tgt_rows.unpack(state)[0] for state in tgt_states]),
+            torch.stack(encoder)[:, 0, :, :num_src, :num_src],
+            torch.stack(decoder)[:, 0, :, :num_tgt, :num_tgt],
+            torch.stack(to_memory)[:, 0, :, :num_tgt, :num_src],
+            tgt_rows.unpack(self.decoder.norm(y))[0],
+        )
 
     def project(self, hidden: Tensor) -> Tensor:
         """Logits (..., V) of hidden states (..., D)."""
