@@ -51,8 +51,11 @@ class Inspection:
     links: tuple[Link, ...]
     """Numbers of a source and of a target word that belong together, see `word_alignment`."""
 
-    def as_json(self) -> dict[str, Any]:
-        """What fits into JSON; `attention.decoder[l][h][t]` is over bos and the pieces before piece t."""
+    def as_json(self, with_attention: bool = True) -> dict[str, Any]:
+        """What fits into JSON; `attention.decoder[l][h][t]` is over bos and the pieces before piece t.
+
+        Without attention its place holds nothing: there may be many more weights than a reader wants.
+        """
         attention = {
             "encoder": self.trace.encoder_attention,
             "decoder": self.trace.decoder_attention,
@@ -63,7 +66,7 @@ class Inspection:
             "src": list(self.src),
             "tgt": list(self.tgt),
             "probabilities": _rounded(self.log_probs.exp()),
-            "attention": {name: _rounded(weights) for name, weights in attention.items()},
+            "attention": {name: _rounded(weights) for name, weights in attention.items()} if with_attention else None,
             "words": {
                 "src": list(self.src_words),
                 "tgt": list(self.tgt_words),

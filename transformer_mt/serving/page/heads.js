@@ -2,14 +2,13 @@
 
 import { make } from "./text.js";
 
-const THUMB = 44;
 const GAP = 5;
 const START = "<s>";
 
 /** What the rows and columns of a part are: [rows look, columns are looked at]. */
 function labels(part, { src, tgt }) {
   const read = [START, ...tgt.slice(0, -1)]; // what the decoder has read when it predicts each piece
-  return { encoder: [src, src], decoder: [read, read], memory: [tgt, src] }[part];
+  return { encoder: [src, src], decoder: [tgt, read], memory: [tgt, src] }[part];
 }
 
 /** The weights of a head (rows, columns), or the mean of those of all heads of its layer. */
@@ -123,7 +122,8 @@ export class Heads {
   #drawOverview() {
     if (!this.inspection) return;
     const layers = this.inspection.attention[this.choices.part.value];
-    const [width, height] = [layers[0].length, layers.length].map((count) => count * (THUMB + GAP) + GAP);
+    const side = this.side = Math.max(32, Math.min(64, Math.floor(400 / layers[0].length) - GAP));
+    const [width, height] = [layers[0].length, layers.length].map((count) => count * (side + GAP) + GAP);
     const scale = devicePixelRatio || 1;
     Object.assign(this.overview, { width: width * scale, height: height * scale });
     this.overview.style.width = `${width}px`;
@@ -132,21 +132,21 @@ export class Heads {
     pen.scale(scale, scale);
     pen.imageSmoothingEnabled = false;
     layers.forEach((heads, layer) => heads.forEach((weights, head) => {
-      const [x, y] = [head, layer].map((number) => GAP + number * (THUMB + GAP));
+      const [x, y] = [head, layer].map((number) => GAP + number * (side + GAP));
       pen.lineWidth = 1;
       pen.strokeStyle = colour("--grid");
-      pen.strokeRect(x - 0.5, y - 0.5, THUMB + 1, THUMB + 1);
-      pen.drawImage(picture(weights, colour("--blue")), x, y, THUMB, THUMB);
+      pen.strokeRect(x - 0.5, y - 0.5, side + 1, side + 1);
+      pen.drawImage(picture(weights, colour("--blue")), x, y, side, side);
       const isShown = layer === Number(this.choices.layer.value) && [head, -1].includes(Number(this.choices.head.value));
       pen.strokeStyle = colour("--orange");
       pen.lineWidth = 2;
-      if (isShown) pen.strokeRect(x - 2, y - 2, THUMB + 4, THUMB + 4);
+      if (isShown) pen.strokeRect(x - 2, y - 2, side + 4, side + 4);
     }));
   }
 
   #pick(event) {
     const share = this.overview.width / (devicePixelRatio || 1) / this.overview.clientWidth;
-    const [head, layer] = [event.offsetX, event.offsetY].map((at) => Math.floor((at * share) / (THUMB + GAP)));
+    const [head, layer] = [event.offsetX, event.offsetY].map((at) => Math.floor((at * share) / (this.side + GAP)));
     this.choices.layer.value = layer;
     this.choices.head.value = head;
     this.draw();

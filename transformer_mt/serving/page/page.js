@@ -172,10 +172,11 @@ async function inspect() {
   const [text, translation] = pairs()[line];
   const [source, target] = chosen();
   const wantsAttention = $("attention").open;
-  const name = JSON.stringify([source, target, text]);
+  const body = { q: text, translation, source, target, attention: wantsAttention };
+  const name = JSON.stringify([source, target, text, translation]);
   try {
     if (!known.has(name) || (wantsAttention && !known.get(name).attention)) {
-      known.set(name, await ask("inspect", { q: text, source, target, attention: wantsAttention }, running.signal));
+      known.set(name, await ask("inspect", body, running.signal));
       if (known.size > 50) known.delete(known.keys().next().value);
     }
   } catch (error) {
@@ -185,9 +186,10 @@ async function inspect() {
     return reveal(null, error.message);
   }
   if (mine !== latest || line !== Number($("line").value)) return;
-  const inspection = known.get(name);
-  if (inspection.translation === translation) reveal(inspection, "");
-  else reveal(null, "Words and attention are known of the first translation only.");
+  const { src, tgt } = known.get(name).words;
+  const isSame = src.length === wordsOf(text).length && tgt.length === wordsOf(translation).length;
+  if (isSame) reveal(known.get(name), "");
+  else reveal(null, "The words of this line cannot be told apart.");
 }
 
 /** Show what is inside a translation, or tell why there is nothing to show. */
@@ -197,9 +199,6 @@ function reveal(inspection, note) {
   $("chips").hidden = !inspection;
   heads.show($("attention").open ? inspection : null);
   if (!inspection) return;
-  const isSame = (side, element) => side.join(" ") === wordsOf(element).join(" ");
-  const [text, translation] = pairs()[line];
-  if (!isSame(inspection.words.src, text) || !isSame(inspection.words.tgt, translation)) return;
   $("measure").textContent = inspection.confidence
     ? "How often words like this are right:"
     : "Probability that the model gives to the word:";

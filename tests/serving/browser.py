@@ -1,0 +1,137 @@
+"""A real Chromium without a window, and what tests of the page do with it."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium, which the extra test has")
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.remote.webelement import WebElement  # noqa: E402
+from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
+
+PATIENCE = 10
+"""Seconds that something may take to show up; a busy machine is slow, not wrong."""
+
+
+def find_program(*names: str) -> str:
+    """The first of these programs that is there; skips the test when none is."""
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    pytest.skip(f"needs {names[0]}; Debian: apt install chromium chromium-driver")
+
+
+class Page:
+    """The page in a browser."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        options = webdriver.ChromeOptions()
+        options.binary_location = find_program("chromium", "chromium-browser", "google-chrome")
+        for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+            options.add_argument(option)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=Service(find_program("chromedriver")))
+        self.resize(1280, 900)
+
+    def open(self) -> None:
+        """Load the page anew, and wait until it has its languages."""
+        self.driver.get(self.address)
+        self.until(lambda: self("source-name").text == "English")
+
+    def __call__(self, id: str) -> WebElement:
+        """The element of this id."""
+        return self.driver.find_element(By.ID, id)
+
+    def all(self, selector: str) -> list[WebElement]:
+        """The elements that a CSS selector finds."""
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def run(self, script: str, *values: object) -> Any:
+        """What a script returns, or the value of the promise that it returns."""
+        return self.driver.execute_script(script, *values)
+
+    def until(self, holds: Callable[[], object], timeout: float = PATIENCE) -> None:
+        """Wait until something holds."""
+        WebDriverWait(self.driver, timeout, poll_frequency=0.02).until(lambda _: holds(), str(self.told()))
+
+    def told(self) -> str:
+        """What the page says of itself."""
+        return str(self.run("return document.getElementById('status').textContent"))
+
+    def translation(self) -> str:
+        """The translation that is shown."""
+        return str(self.run("return document.getElementById('translation').textContent"))
+
+    def type(self, text: str) -> None:
+        """Put a text into the field as one stroke, and ask for its translation at once."""
+        self.run(
+            "const field = document.getElementById('source'); field.value = arguments[0];"
+            "field.dispatchEvent(new InputEvent('input', {bubbles: true}))",
+            text,
+        )
+        self("source").send_keys(Keys.CONTROL, Keys.ENTER)
+
+    def translate(self, text: str) -> str:
+        """Type a text, and wait for its translation and for what is inside it."""
+        self.type(text)
+        self.until(lambda: self.translation() and self.all("#target-words [role=option]"))
+        return self.translation()
+
+    def unfold(self, *ids: str) -> None:
+        """Open parts of the page."""
+        self.run("for (const id of arguments[0]) document.getElementById(id).open = true", ids)
+
+    def stub(self, *answers: tuple[int, dict[str, Any], dict[str, str]]) -> None:
+        """Let the next requests to /translate have these answers, (status, JSON, headers); status 0 is no answer."""
+        self.run(
+            """
+            const answers = arguments[0], real = window.fetch;
+            window.fetch = (path, options) => {
+              if (path !== "translate" || !answers.length) return real(path, options);
+              const [status, body, headers] = answers.shift();
+              if (!status) return Promise.reject(new TypeError("no network"));
+              return Promise.resolve(new Response(JSON.stringify(body), {status, headers}));
+            };
+            """,
+            json.loads(json.dumps(answers)),
+        )
+
+    def lit(self, id: str) -> list[str]:
+        """The words that are lit up in an element."""
+        return self.texts(f"#{id} .lit")
+
+    def texts(self, selector: str) -> list[str]:
+        """What is in the elements that a CSS selector finds."""
+        return list(self.run("return [...document.querySelectorAll(arguments[0])].map(one => one.textContent)", selector))
+
+    def resize(self, width: int, height: int) -> None:
+        """Make the window this large."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    @contextmanager
+    def medium(self, medium: str = "", **features: str) -> Iterator[None]:
+        """Show it as on this medium (print), or to a reader with these preferences."""
+        named = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium, "features": named})
+        yield
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+    def errors(self) -> list[str]:
+        """What the browser complained of since the last call."""
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+
+    def picture(self, path: Path) -> None:
+        """Write a picture of all of it, for people to look at."""
+        import base64
+
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True})
+        path.write_bytes(base64.b64decode(shot["data"]))
