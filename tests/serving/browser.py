@@ -110,7 +110,9 @@ class Page:
 
     def texts(self, selector: str) -> list[str]:
         """What is in the elements that a CSS selector finds."""
-        return list(self.run("return [...document.querySelectorAll(arguments[0])].map(one => one.textContent)", selector))
+        return list(
+            self.run("return [...document.querySelectorAll(arguments[0])].map(one => one.textContent)", selector)
+        )
 
     def resize(self, width: int, height: int) -> None:
         """Make the window this large."""

@@ -191,9 +191,7 @@ def test_the_heat_map_is_read_with_the_pointer_and_with_arrow_keys(page: Page) -
     assert len(page.run("return document.getElementById('as-text').textContent")) > 20
 
 
-def test_a_file_is_sent_with_a_bar_and_comes_back_as_a_link(
-    page: Page, translator: Translator, tmp_path: Path
-) -> None:
+def test_a_file_is_sent_with_a_bar_and_comes_back_as_a_link(page: Page, translator: Translator, tmp_path: Path) -> None:
     lines = ["the red bird sees a cat", "", "the old house"] * 40
     path = tmp_path / "three & <b>lines</b>.txt"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

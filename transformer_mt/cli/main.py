@@ -15,8 +15,8 @@ from transformer_mt import __version__
 from transformer_mt.errors import Interrupted, TransformerMTError
 
 COMMANDS = (
-    "train", "diagnose", "evaluate", "translate", "score", "bench", "export", "import", "verify", "verify-resume",
-    "data", "model", "config", "doctor", "completion",
+    "train", "diagnose", "evaluate", "translate", "serve", "score", "bench", "export", "import", "verify",
+    "verify-resume", "data", "model", "config", "doctor", "completion",
 )  # fmt: skip
 EPILOG = """\
 examples:

@@ -29,6 +29,8 @@ class Wishes:
     protect: bool = False
     """Keep what `placeables` finds in a line, whatever the model makes of it. What had to be put back into a
     translation is not in its tokens and score."""
+    markup: bool = False
+    """Leave tags out of each line while it is translated, and put them back, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,7 +206,7 @@ class Translator:
     ) -> list[Translation]:
         prefixes = self.tokenizers.tgt.encode([without_surrogates(text) for text in beginnings])
         rows = [
-            _Row(line, without_surrogates(line), beginning, Segment((), first_number + number, prefix))
+            _row(line, beginning, Segment((), first_number + number, prefix), wishes.markup)
             for number, (line, beginning, prefix) in enumerate(zip(lines, beginnings, prefixes, strict=True))
         ]
         translations = self._translations(rows, wishes)
@@ -239,7 +239,8 @@ class Translator:
         if not missing:
             return None
         can_be_said = wishes.sampling is None  # a search is needed to say terms
-        masked = [one for one in wanted if one in missing and not (one.is_number and can_be_said)]
+        out = {one for one in wanted if one in missing and not (one.is_number and can_be_said)}
+        masked = [one for one in wanted if one in out or (wishes.markup and one.is_tag)]
         numbers = {one.text for one in missing if one.is_number and can_be_said}
         return replace(row, masked=Masked(row.clean, masked), numbers=self._as_terms(sorted(numbers)))
 
@@ -365,6 +366,12 @@ class Translator:
             terms = wishes.glossary.terms_of(row.clean) if wishes.glossary else []
             flags["term"] = any(term.text not in text for term in terms)
         return (flag for flag, is_raised in flags.items() if is_raised)
+
+
+def _row(line: str, beginning: str, like: Segment, has_markup: bool) -> _Row:
+    clean = without_surrogates(line)
+    tags = [one for one in placeables(clean) if one.is_tag] if has_markup else []
+    return _Row(line, clean, beginning, like, Masked(clean, tags) if tags else None)
 
 
 def without_surrogates(line: str) -> str:

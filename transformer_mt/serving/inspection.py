@@ -8,10 +8,13 @@ from typing import Any
 
 from transformer_mt.data.tokenizer import escape
 from transformer_mt.decoding.inspection import Inspection, inspect_translation
-from transformer_mt.decoding.translator import Translator
+from transformer_mt.decoding.translator import LINE_BREAKS, Translator
 from transformer_mt.decoding.word_alignment import word_of_each_piece
 from transformer_mt.errors import TransformerMTError
-from transformer_mt.serving.refusals import Refusal
+from transformer_mt.serving.asking import read_languages
+from transformer_mt.serving.fields import Fields
+from transformer_mt.serving.refusals import Refusal, missing, too_large
+from transformer_mt.serving.service import Service
 
 MOST_CHARACTERS = 1_000
 """Of a text, and of a translation that is given with it (400)."""
@@ -44,7 +47,8 @@ class Inspecting:
         size = sum(weight.numel() for weight in weights)
         if self.attention and size > MOST_WEIGHTS:
             return Refusal(
-                400, f"Invalid request: {size:,} attention weights; at most {MOST_WEIGHTS:,} are told: take a shorter line"
+                400,
+                f"Invalid request: {size:,} attention weights; at most {MOST_WEIGHTS:,} are told: take a shorter line",
             )
         answer = inspection.as_json(with_attention=self.attention)
         answer["probability"] = word_probabilities(self.translator, inspection)
@@ -63,15 +67,49 @@ def word_probabilities(translator: Translator, inspection: Inspection) -> list[f
     return [round(exp(total), _DIGITS) for total in totals]
 
 
-def one_line(values: dict[str, Any], name: str) -> str:
-    """A parameter that is one line of text; raises Refusal."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of `/inspect`."""
+
+    text: str
+    source: str
+    """As the client calls it; may be auto."""
+    target: str
+    translation: str | None
+    attention: bool
+
+
+def read_inspection(fields: Fields) -> Asked:
+    """What `fields` ask to be looked into; raises Refusal 400."""
+    values = fields.values
+    attention = values.get("attention", True)
+    if not isinstance(attention, bool):
+        raise Refusal(400, "Invalid request: attention parameter must be true or false")
+    source, target = read_languages(fields)
+    translation = None if values.get("translation") is None else _line(values, "translation")
+    return Asked(_line(values, "q"), source, target, translation, attention)
+
+
+def _line(values: dict[str, Any], name: str) -> str:
     text = values.get(name)
-    if not isinstance(text, str) or not text.strip():
-        raise Refusal(400, f"Invalid request: {name} must be a text that is not blank")
+    if text is None or text == "":
+        raise missing(name)
+    if not isinstance(text, str):
+        raise Refusal(400, f"Invalid request: {name} parameter must be a text")
     if len(text) > MOST_CHARACTERS:
-        raise Refusal(
-            400, f"Invalid request: request ({len(text)}) exceeds text limit ({MOST_CHARACTERS}) of an inspection"
-        )
-    if "\n" in text or "\r" in text:
-        raise Refusal(400, f"Invalid request: {name} must be one line")
+        raise too_large(len(text), MOST_CHARACTERS, "characters to look into")
+    if not text.strip() or LINE_BREAKS.search(text.strip()):
+        raise Refusal(400, f"Invalid request: {name} parameter must be one line that is not blank")
     return text
+
+
+async def inspected(service: Service, asked: Asked) -> str:
+    """The answer as JSON, computed in the model thread within its limits; raises Refusal."""
+    detected = service.detected(asked.source, [asked.text])
+    source = detected.language if detected else service.directions.source(asked.source)
+    translator = service.directions.translator(source, service.directions.target(asked.target))
+    work = Inspecting(translator, asked.translation, asked.attention)
+    (found,) = await service.thread.results(work, [asked.text])
+    if isinstance(found, Refusal):
+        raise found
+    return found
