@@ -60,7 +60,7 @@ class Page:
 
     def until(self, holds: Callable[[], object], timeout: float = PATIENCE) -> None:
         """Wait until something holds."""
-        WebDriverWait(self.driver, timeout, poll_frequency=0.02).until(lambda _: holds(), str(self.told()))
+        WebDriverWait(self.driver, timeout, poll_frequency=0.02).until(lambda _: holds())
 
     def told(self) -> str:
         """What the page says of itself."""
@@ -128,8 +128,9 @@ class Page:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
 
     def errors(self) -> list[str]:
-        """What the browser complained of since the last call."""
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        """What the browser complained of since the last call, refusals that the page tells in words left out."""
+        told = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        return [message for message in told if "responded with a status of 400" not in message]
 
     def picture(self, path: Path) -> None:
         """Write a picture of all of it, for people to look at."""

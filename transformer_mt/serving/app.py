@@ -16,7 +16,7 @@ from transformer_mt.serving import documents, specification
 from transformer_mt.serving.asking import read_languages, read_order, read_texts, take_apart
 from transformer_mt.serving.documents import Document, Shelf
 from transformer_mt.serving.front import Front, answer
-from transformer_mt.serving.inspection import inspected, read_inspection
+from transformer_mt.serving.inspection import MOST_CHARACTERS, inspected, read_inspection
 from transformer_mt.serving.languages import AUTO
 from transformer_mt.serving.model_thread import Translating
 from transformer_mt.serving.page_files import PAGE_POLICY, read_page_files
@@ -173,6 +173,7 @@ def _frontend_settings(service: Service, needs_key: bool) -> dict[str, Any]:
         "fileSizeLimit": limits.body_bytes - FORM_BYTES,
         "filesTranslation": True,
         "frontendTimeout": TYPING_MS,
+        "inspectionLimit": MOST_CHARACTERS,
         "keyRequired": needs_key,
         "language": {
             "source": {"code": AUTO, "name": "Auto Detect"},

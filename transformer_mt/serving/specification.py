@@ -37,7 +37,7 @@ INSPECT = _described(
         "q": {**_TEXT, "description": "one line"},
         "translation": {
             **_TEXT,
-            "description": "what the model is made to say; its own translation if it is not given",
+            "description": "what the model is made to say, if not what it would",
         },
         **_LANGUAGES,
         "attention": {"type": "boolean", "default": True},

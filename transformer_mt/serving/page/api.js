@@ -46,7 +46,7 @@ async function request(path, options) {
 export function read(status, text, retryAfter) {
   const data = parsed(text);
   if (status === 200 && data !== undefined) return data;
-  const own = typeof data?.error === "string" ? data.error : "";
+  const own = typeof data?.error === "string" ? sentence(data.error) : "";
   const wait = Math.min(Number.parseInt(retryAfter, 10) || 2, LONGEST_WAIT);
   if (status === 0) throw new Trouble("The server cannot be reached.", { wait: 1 });
   if (status === 503) throw new Trouble("The server has too much to do just now.", { wait, status });
@@ -56,6 +56,12 @@ export function read(status, text, retryAfter) {
   if (status === 403) throw new Trouble(own || "The server wants an API key.", { status });
   if (status >= 500 || status === 200) throw new Trouble("The server made a mistake.", { status });
   throw new Trouble(own || `The server refused this (${status}).`, { status });
+}
+
+/** The server's words without what only programs look for. */
+function sentence(text) {
+  const plain = text.replace(/^Invalid request: /, "");
+  return plain && `${plain[0].toUpperCase()}${plain.slice(1)}${/[.!?]$/.test(plain) ? "" : "."}`;
 }
 
 function parsed(text) {

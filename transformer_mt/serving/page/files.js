@@ -18,12 +18,13 @@ export class Files {
   }
 
   /** Offer what the server's settings allow. */
-  offer({ filesTranslation, supportedFilesFormat: kinds = [], fileSizeLimit }) {
+  offer({ filesTranslation, supportedFilesFormat: kinds = [], fileSizeLimit, fileCharLimit }) {
     this.root.hidden = !filesTranslation;
     this.largest = fileSizeLimit > 0 ? fileSizeLimit : Infinity;
     this.input.accept = kinds.join(",");
-    const size = this.largest < Infinity ? `, at most ${inBytes(this.largest)}` : "";
-    this.limits.textContent = `${kinds.join(", ")}${size}`;
+    const length = fileCharLimit > 0 ? `at most ${fileCharLimit.toLocaleString("en")} characters` : "";
+    const size = this.largest < Infinity ? `at most ${inBytes(this.largest)}` : "";
+    this.limits.textContent = [kinds.join(" "), length || size].filter(Boolean).join(", ");
   }
 
   /** Send a file, and link to its translation when it is there. */
@@ -38,7 +39,8 @@ export class Files {
     }
     const form = new FormData();
     const [source, target] = this.languages();
-    for (const [name, value] of Object.entries({ file, source, target, api_key: key.get() })) form.append(name, value);
+    const fields = { file, source, target, ...(key.get() && { api_key: key.get() }) };
+    for (const [name, value] of Object.entries(fields)) form.append(name, value);
     const request = new XMLHttpRequest(); // fetch tells nothing of what has been sent
     this.sending = request;
     this.row.hidden = false;

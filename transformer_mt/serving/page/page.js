@@ -7,6 +7,8 @@ import { difference, make, show, wordsOf } from "./text.js";
 import { Words } from "./words.js";
 
 const OTHERS = 3;
+const AUTO = "auto";
+const NO_CONTEST = 1000; // characters: of a longer text, other translations would be as long
 const LONGEST_WAIT = 30;
 const PATIENCE = 300; // after how many milliseconds a translation that is not there yet is worth a word
 const AT_REST = 150; // how long the reader has to stay on a line before it is looked into
@@ -18,7 +20,7 @@ let languages = [];
 let settings = { charLimit: -1, frontendTimeout: 300 };
 let latest = 0; // the number of the newest request: older answers are not shown
 let running = new AbortController();
-let shown = { text: "", translation: "" };
+let shown = { text: "", translation: "", source: "", target: "" };
 let line = 0; // the one that is looked into
 const known = new Map(); // what has been looked into, by its text
 const timers = {};
@@ -33,7 +35,7 @@ function later(name, milliseconds, action) {
   timers[name] = setTimeout(action, milliseconds);
 }
 
-/** The codes of the two languages. */
+/** The codes of the two languages; the first may be auto. */
 function chosen() {
   return [$("source-language").value, $("target-language").value];
 }
@@ -87,7 +89,9 @@ async function translate(attempt = 0) {
   const mine = latest;
   later("patience", PATIENCE, () => tell("Translating …"));
   $("translation").ariaBusy = "true";
-  const body = { q: text, source, target, format: "text", alternatives: OTHERS };
+  const isShort = !text.includes("\n") && text.length <= NO_CONTEST; // the server has alternatives of single lines
+  const alternatives = isShort ? Math.min(OTHERS, settings.alternativesLimit ?? OTHERS) : 0;
+  const body = { q: text, source, target, format: "text", alternatives };
   try {
     const answer = await ask("translate", body, running.signal);
     if (mine !== latest) return;
@@ -110,27 +114,30 @@ function explain(error, attempt) {
 }
 
 /** Show a translation and its alternatives, and look into it. */
-function present({ translatedText, alternatives = [] }, text) {
-  const [, target] = chosen();
-  shown = { text, translation: translatedText };
+function present(answer, text) {
+  const { translatedText, alternatives = [], detectedLanguage } = answer;
+  const [source, target] = chosen();
+  shown = { text, translation: translatedText, source: detectedLanguage?.language ?? source, target };
+  tellDetected(detectedLanguage);
   words.clear();
   $("translation").lang = target;
   show($("translation"), translatedText, target);
   $("copy").disabled = !translatedText;
   const others = [...new Set(alternatives)].filter((other) => other && other !== translatedText);
   $("others").hidden = others.length === 0;
-  $("alternatives").replaceChildren(...others.map((other) => make("li", {}, choice(other, alternatives, translatedText))));
+  $("alternatives").replaceChildren(...others.map((other) => make("li", {}, choice(other, answer))));
   inspectLater(text);
 }
 
 /** A button that puts an alternative in the place of the translation, and that among the alternatives. */
-function choice(other, alternatives, translatedText) {
+function choice(other, answer) {
+  const { translatedText, alternatives } = answer;
   const button = make("button", { type: "button", lang: $("translation").lang, dir: "auto" });
   button.append(...difference(other, translatedText));
   button.addEventListener("click", () => {
     const rest = alternatives.map((one) => (one === other ? translatedText : one));
     const place = [...button.closest("ul").children].indexOf(button.parentElement);
-    present({ translatedText: other, alternatives: rest }, shown.text);
+    present({ ...answer, translatedText: other, alternatives: rest }, shown.text);
     $("alternatives").children[place]?.firstChild.focus();
   });
   return button;
@@ -147,7 +154,7 @@ function pairs() {
 /** Offer the lines that have words, and look into the one where the cursor is. */
 function inspectLater(text) {
   const lines = pairs().map(([one], number) => [number, one]).filter(([, one]) => one.trim());
-  $("inside").hidden = lines.length === 0 || settings.inspection === false;
+  $("inside").hidden = lines.length === 0;
   $("line-row").hidden = lines.length < 2;
   if ($("inside").hidden) return;
   const atCursor = text.slice(0, $("source").selectionStart).split("\n").length - 1;
@@ -170,10 +177,12 @@ async function inspect() {
   line = Number($("line").value);
   const mine = latest;
   const [text, translation] = pairs()[line];
-  const [source, target] = chosen();
+  const { source, target } = shown;
   const wantsAttention = $("attention").open;
   const body = { q: text, translation, source, target, attention: wantsAttention };
   const name = JSON.stringify([source, target, text, translation]);
+  const longest = Math.max(text.length, translation.length);
+  if (longest > (settings.inspectionLimit ?? Infinity)) return reveal(null, "This line is too long to look into.");
   try {
     if (!known.has(name) || (wantsAttention && !known.get(name).attention)) {
       known.set(name, await ask("inspect", body, running.signal));
@@ -202,7 +211,7 @@ function reveal(inspection, note) {
   $("measure").textContent = inspection.confidence
     ? "How often words like this are right:"
     : "Probability that the model gives to the word:";
-  words.show(line, inspection, chosen());
+  words.show(line, inspection, [shown.source, shown.target]);
 }
 
 /** The word of the text at the pointer: the field lies above its words. */
@@ -230,23 +239,33 @@ function lightWord(word) {
 
 // ------------------------------------------------------------------------------------------------------- languages
 
+/** What a language can be translated to. */
+function targetsOf(code) {
+  const all = languages.filter((one) => one.code === code || code === AUTO).flatMap((one) => one.targets);
+  return [...new Set(all)].filter((other) => other !== code);
+}
+
 /** Fill the selects; where there is only one language, its name is enough. */
 function offerLanguages() {
-  const targetsOf = (code) => languages.find((one) => one.code === code)?.targets.filter((other) => other !== code) ?? [];
   const sources = languages.map((one) => one.code).filter((code) => targetsOf(code).length > 0);
-  offer("source", "Text", sources);
+  offer("source", "Text", sources.length > 1 ? [...sources, AUTO] : sources);
   const source = $("source-language").value;
   offer("target", "Translation", targetsOf(source));
-  $("source").lang = source;
+  $("source").lang = source === AUTO ? "" : source;
   $("swap").hidden = !targetsOf($("target-language").value).includes(source);
 }
 
 function offer(side, title, codes) {
-  const all = [...languages, ...Object.values(settings.language ?? {})];
-  const named = codes.map((code) => [code, all.find((one) => one.code === code)?.name ?? code]);
-  refill($(`${side}-language`), named, codes[0]);
+  const nameOf = (code) => (code === AUTO ? "Detect the language" : languages.find((one) => one.code === code)?.name ?? code);
+  refill($(`${side}-language`), codes.map((code) => [code, nameOf(code)]), codes[0]);
   $(`${side}-language`).hidden = codes.length < 2;
-  $(`${side}-name`).textContent = codes.length === 1 ? named[0][1] : title;
+  $(`${side}-name`).textContent = codes.length === 1 ? nameOf(codes[0]) : title;
+}
+
+/** Say which language a text was taken for. */
+function tellDetected(detected) {
+  const found = languages.find((one) => one.code === detected?.language);
+  if ($("source-language").value === AUTO) $("source-name").textContent = found ? `Text, taken for ${found.name}` : "Text";
 }
 
 function swap() {
