@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformer_mt.cli.options import add_decoding_arguments, load_translator, tell
+from transformer_mt.cli.options import Loaded, add_decoding_arguments, load_translator, tell, uncalibrated
 from transformer_mt.errors import TransformerMTError
 from transformer_mt.files import check_directory, write_json
 
@@ -19,6 +19,12 @@ examples:
   transformer-mt evaluate runs/multi30k
   transformer-mt evaluate runs/multi30k --split validation --beam-size 1
   transformer-mt evaluate runs/multi30k --src other.en --ref other.fr --json
+  transformer-mt evaluate runs/multi30k --calibration                       # what confidence is worth
+  transformer-mt evaluate bundles/en-fr --src dev.en --ref dev.fr --calibrate
+
+--calibration says how often words of a confidence are right: how far off on average (expected
+calibration error, 0 is best) and in a table. --calibrate learns confidence from the pairs, which must
+not be those it is examined on, and writes it into the bundle; a training does so by itself.
 
 lc_tok_bleu is on lower-cased, tokenised text, as older papers have it; never compare the others
 with it.
@@ -41,6 +47,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--src", type=Path, metavar="FILE", help="score on this file instead ...")
     parser.add_argument("--ref", type=Path, metavar="FILE", help="... whose translations are here")
     parser.add_argument("--multi-ref", type=Path, metavar="TSV", help="all translations of each line, tab-separated")
+    confidence = parser.add_mutually_exclusive_group()
+    confidence.add_argument("--calibration", action="store_true", help="examine the confidence of words and lines")
+    confidence.add_argument("--calibrate", action="store_true", help="learn it from these pairs, into the bundle")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="where results.json, hyp.txt and ref.txt go")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_decoding_arguments(parser)
@@ -51,22 +60,49 @@ def run(args: argparse.Namespace) -> int:
     """Translate, score, write, print."""
     if (args.src is None) != (args.ref is None):
         raise TransformerMTError("--src and --ref go together")
+    if args.calibrate and (args.ensemble or (args.src is None and args.split == "test")):
+        wrong = "--ensemble" if args.ensemble else "the test pairs, which are for examining it: add --split validation"
+        raise TransformerMTError(f"--calibrate: does not go with {wrong}")
     from transformer_mt.decoding.evaluate import configured_pairs, evaluate, file_pairs
+    from transformer_mt.decoding.translation import Wishes
 
     loaded = load_translator(args)
+    if args.calibration and loaded.bundle.calibration is None:
+        raise TransformerMTError(f"--calibration: {uncalibrated(args.bundle)}")
     pairs = file_pairs(args.src, args.ref) if args.src else configured_pairs(loaded.bundle, args.split, tell)
     directory = args.output or args.bundle / ("evaluation" if args.src else f"evaluation-{args.split}")
     check_directory(directory)  # before the work, which would be lost if it could not be written
     tell(f"translating {len(pairs):,} sentences")
     directory.mkdir(parents=True, exist_ok=True)
-    evaluation = evaluate(loaded.translator, pairs, loaded.bundle, directory, args.multi_ref)
+    wishes = Wishes(confidence=args.calibration or args.calibrate)
+    evaluation = evaluate(loaded.translator, pairs, loaded.bundle, directory, args.multi_ref, wishes)
     result = evaluation.to_json(loaded.bundle, loaded.translator)
+    if args.calibration:
+        result["calibration"] = _examined(loaded, evaluation.translations, pairs)
     write_json(directory / "results.json", result)
     if args.output is None and args.src is None and args.split == "test":
         write_json(args.bundle / "results.json", result)
     print(json.dumps(result, ensure_ascii=False) if args.json else _as_text(result))
     tell(f"files: {directory}; the same scores: {evaluation.command}")
+    if args.calibrate:
+        _calibrate(loaded, evaluation.translations, pairs)
     return 0
+
+
+def _examined(loaded: Loaded, translations: Any, pairs: Any) -> dict[str, Any]:
+    from transformer_mt.decoding.confidence import examine_confidence
+
+    return examine_confidence(loaded.bundle.calibration, translations, pairs).to_json()
+
+
+def _calibrate(loaded: Loaded, translations: Any, pairs: Any) -> None:
+    from transformer_mt.bundle import replace_calibration
+    from transformer_mt.decoding.confidence import calibrate
+
+    found = calibrate(translations, pairs)
+    replace_calibration(loaded.bundle, found)
+    counts = f"{found.num_words:,} words of {found.num_lines:,} lines"
+    tell(f"{loaded.bundle.path}: has confidence now, learnt from {counts}")
 
 
 def _as_text(result: dict[str, Any]) -> str:
@@ -77,4 +113,21 @@ def _as_text(result: dict[str, Any]) -> str:
             interval = f"  [{score['low']:.2f}, {score['high']:.2f}]" if score.get("low") is not None else ""
             lines.append(f"{name:21}{score['score']:6.2f}{interval}  {score['signature']}")
     lines.append(f"{result['lines']} lines, {result['flagged']} flagged, beam size {result['beam_size']}")
+    lines += _calibration_lines(result["calibration"]) if "calibration" in result else []
     return "\n".join(lines)
+
+
+def _calibration_lines(found: dict[str, Any]) -> list[str]:
+    """The errors of confidence, and a row for each bin of words and of lines."""
+    lines = []
+    for name in ("words", "lines"):
+        own, one = found[f"own_{name}"], found[name]
+        lines += [
+            f"confidence of {name}: expected calibration error {one['error']:.4f}, Brier score {one['brier']:.4f} "
+            f"(the model's own probabilities: {own['error']:.4f}, {own['brier']:.4f})",
+            f"  from   to    {name:>6}  confidence  right",
+        ]
+        for row in one["bins"]:
+            interval = f"  {row['low']:.2f}   {row['high']:.2f}  {row['count']:6}"
+            lines.append(f"{interval}       {row['confidence']:.3f}  {row['right']:.3f}")
+    return lines

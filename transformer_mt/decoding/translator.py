@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, repeat
 from pathlib import Path
@@ -22,11 +21,13 @@ from transformer_mt.decoding.repetition import repeats_itself
 from transformer_mt.decoding.search import Hypothesis
 from transformer_mt.decoding.searcher import Searcher, Segment
 from transformer_mt.decoding.segments import segments
-from transformer_mt.decoding.terms import Term, TermRules, make_term
+from transformer_mt.decoding.terms import Term, TermRules, sayable_terms
 from transformer_mt.decoding.translation import PieceScore, Scored, Translation, Wishes
 from transformer_mt.decoding.word_alignment import ESCAPED_UNIT, UNIT, WORD, Link, word_links, word_of_each_piece
+from transformer_mt.decoding.word_probs import probs_with_placeables, with_confidence, word_probs
 from transformer_mt.device import resolve_device, set_threads
-from transformer_mt.errors import BundleError, DataError, TransformerMTError
+from transformer_mt.errors import BundleError, TransformerMTError
+from transformer_mt.evaluation.calibration import Calibration
 from transformer_mt.model.packing import packed
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.native.build import library
@@ -88,6 +89,8 @@ class _Answer:
     tokens: list[PieceScore] = field(default_factory=list)
     links: list[list[Link]] = field(default_factory=list)
     """Of the best text, or of each. Source words are counted in the whole line, target words in the text."""
+    word_probs: list[float] = field(default_factory=list)
+    """Of the words that links are about, in the best text."""
 
 
 class Translator:
@@ -100,6 +103,7 @@ class Translator:
         settings: DecodingConfig,
         max_source_pieces: int,
         shortlist: Shortlist | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         """`max_source_pieces` is the longest source, eos included, that is translated in one part.
 
@@ -109,6 +113,7 @@ class Translator:
         self.precision = decoding_precision(settings.precision, self.device)
         self.tokenizers = tokenizers
         self.settings = settings
+        self.calibration = calibration
         self.rules = TermRules.of(tokenizers.tgt)
         ready = [packed(model, self.precision) for model in models]
         self.searcher = Searcher(ready, settings, self.rules, self._narrowing(shortlist))
@@ -145,7 +150,8 @@ class Translator:
                 )
         limits = (int(one.facts.get("max_source_pieces", one.config.data.max_length)) for one in bundles)
         models = [bundle.model.to(device).eval() for bundle in bundles]
-        return cls(models, first.tokenizers, settings or first.config.decoding, min(limits), first.shortlist)
+        settings = settings or first.config.decoding
+        return cls(models, first.tokenizers, settings, min(limits), first.shortlist, first.calibration)
 
     @property
     def arithmetic(self) -> str:
@@ -242,14 +248,7 @@ class Translator:
         out = {one for one in wanted if one in missing and not (one.is_number and can_be_said)}
         masked = [one for one in wanted if one in out or (wishes.markup and one.is_tag)]
         numbers = {one.text for one in missing if one.is_number and can_be_said}
-        return replace(row, masked=Masked(row.clean, masked), numbers=self._as_terms(sorted(numbers)))
-
-    def _as_terms(self, texts: Iterable[str]) -> list[Term]:
-        terms = []
-        for text in texts:
-            with suppress(DataError):  # which the tokenizer cannot write
-                terms.append(make_term(text, self.tokenizers.tgt))
-        return terms
+        return replace(row, masked=Masked(row.clean, masked), numbers=sayable_terms(sorted(numbers), self.tokenizers.tgt))
 
     def _translations(self, rows: Sequence[_Row], wishes: Wishes) -> list[Translation]:
         encoded = self.tokenizers.src.encode([row.text for row in rows])
@@ -295,12 +294,19 @@ class Translator:
         ]
         if wishes.by_consensus:
             answers = [_most_agreed_first(answer) for answer in answers]
-        if wishes.token_scores:
-            best = [(segment, answer.hypotheses[0].tokens) for segment, answer in zip(searched, answers, strict=True)]
-            for answer, pair, log_probs in zip(answers, best, self.searcher.token_log_probs(best), strict=True):
-                answer.tokens.extend(self._named(pair[1], log_probs))
+        if wishes.token_scores or wishes.confidence:
+            self._score(parts, answers, wishes)
         self._link(parts, answers, wishes)
         return answers
+
+    def _score(self, parts: Sequence[tuple[_Row, _Part]], answers: Sequence[_Answer], wishes: Wishes) -> None:
+        """Add to answers how probable the pieces, and the words, of each one's best text are."""
+        best = [answer.hypotheses[0].tokens for answer in answers]
+        log_probs = self.searcher.token_log_probs([(one.segment, ids) for (_, one), ids in zip(parts, best, strict=True)])
+        of_words = word_probs(self.tokenizers.tgt, best, log_probs, [row.words for row, _ in parts])
+        for answer, ids, of_pieces, probs in zip(answers, best, log_probs, of_words, strict=True):
+            answer.tokens.extend(self._named(ids, of_pieces) if wishes.token_scores else ())
+            answer.word_probs.extend(probs)
 
     def _named(self, ids: Sequence[int], log_probs: Sequence[float]) -> list[PieceScore]:
         return list(zip([*self.tokenizers.tgt.pieces(ids), SPECIAL_PIECES[EOS_ID]], log_probs, strict=True))
@@ -333,12 +339,15 @@ class Translator:
         if len(answers) == 1:  # alternatives of the parts do not make alternatives of the whole
             scores = (one.score for one in answers[0].hypotheses)
             alternatives = list(zip(answers[0].texts, scores, strict=True))
+        probs = [prob for answer in answers for prob in answer.word_probs]
         if row.masked is not None:
             begin = len(UNIT.findall(row.beginning))
-            text, links = row.masked.put_back(text if answers else row.beginning, links, begin)
+            masked, of_masked = (text if answers else row.beginning), links
+            text, links = row.masked.put_back(masked, of_masked, begin)
+            probs = probs_with_placeables(text, row.masked.words_of_units(masked, of_masked, begin), probs)
             for place, (other, score) in enumerate(alternatives):
                 alternatives[place] = row.masked.put_back(other, answers[0].links[place], begin)[0], score
-        return Translation(
+        found = Translation(
             text,
             sum(answer.hypotheses[0].score for answer in answers),
             tuple(self._flags(row, text, parts, answers, wishes)),
@@ -346,6 +355,7 @@ class Translator:
             tuple(token for answer in answers for token in answer.tokens),
             tuple(links) if wishes.alignments else (),
         )
+        return with_confidence(found, probs, self.calibration) if wishes.confidence else found
 
     def _flags(
         self, row: _Row, text: str, parts: Sequence[_Part], answers: Sequence[_Answer], wishes: Wishes
