@@ -2,20 +2,17 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import pytest
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium, which the extra test has")
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.remote.webelement import WebElement  # noqa: E402
-from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
-
+CONTROL, ENTER = "\ue009", "\ue007"
+RIGHT, DOWN, HOME, END, TAB = "\ue014", "\ue015", "\ue011", "\ue010", "\ue004"
+"""Keys as WebDriver names them."""
 PATIENCE = 10
 """Seconds that something may take to show up; a busy machine is slow, not wrong."""
 
@@ -32,6 +29,9 @@ class Page:
     """The page in a browser."""
 
     def __init__(self, address: str) -> None:
+        webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium, which the extra test has")
+        from selenium.webdriver.chrome.service import Service
+
         self.address = address
         options = webdriver.ChromeOptions()
         options.binary_location = find_program("chromium", "chromium-browser", "google-chrome")
@@ -41,26 +41,35 @@ class Page:
         self.driver = webdriver.Chrome(options=options, service=Service(find_program("chromedriver")))
         self.resize(1280, 900)
 
+    def __enter__(self) -> "Page":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.driver.quit()
+
     def open(self) -> None:
         """Load the page anew, and wait until it has its languages."""
         self.driver.get(self.address)
         self.until(lambda: self("source-name").text == "English")
 
-    def __call__(self, id: str) -> WebElement:
+    def __call__(self, id: str) -> Any:
         """The element of this id."""
-        return self.driver.find_element(By.ID, id)
+        return self.driver.find_element("id", id)
 
-    def all(self, selector: str) -> list[WebElement]:
+    def all(self, selector: str) -> list[Any]:
         """The elements that a CSS selector finds."""
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+        return list(self.driver.find_elements("css selector", selector))
 
     def run(self, script: str, *values: object) -> Any:
         """What a script returns, or the value of the promise that it returns."""
         return self.driver.execute_script(script, *values)
 
-    def until(self, holds: Callable[[], object], timeout: float = PATIENCE) -> None:
+    def until(self, holds: Callable[[], object]) -> None:
         """Wait until something holds."""
-        WebDriverWait(self.driver, timeout, poll_frequency=0.02).until(lambda _: holds())
+        end = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < end, f"it did not happen; the page says: {self.told()!r}"
+            time.sleep(0.02)
 
     def told(self) -> str:
         """What the page says of itself."""
@@ -77,7 +86,7 @@ class Page:
             "field.dispatchEvent(new InputEvent('input', {bubbles: true}))",
             text,
         )
-        self("source").send_keys(Keys.CONTROL, Keys.ENTER)
+        self("source").send_keys(CONTROL, ENTER)
 
     def translate(self, text: str) -> str:
         """Type a text, and wait for its translation and for what is inside it."""
@@ -131,10 +140,3 @@ class Page:
         """What the browser complained of since the last call, refusals that the page tells in words left out."""
         told = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
         return [message for message in told if "responded with a status of 400" not in message]
-
-    def picture(self, path: Path) -> None:
-        """Write a picture of all of it, for people to look at."""
-        import base64
-
-        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True})
-        path.write_bytes(base64.b64decode(shot["data"]))

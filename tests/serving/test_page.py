@@ -1,18 +1,12 @@
 """The server's page in a real browser: it shows what the server says, whatever that is and however it is used."""
 
-import json
-import re
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.serving.browser import Keys, Page
+from tests.serving.browser import DOWN, END, HOME, RIGHT, Page
+from tests.serving.running import Server
 from transformer_mt.decoding.translator import Translator
 
 TEXT = "the old cat sees the dog"
@@ -24,41 +18,9 @@ def translator(tiny_run: Path) -> Translator:
     return Translator.load(tiny_run, device="cpu", threads=1)
 
 
-@pytest.fixture(scope="module")
-def browser(tiny_run: Path) -> Iterator[Page]:
-    """A browser at a server of the tiny translator."""
-    with serving(tiny_run) as address:
-        page = Page(address)
-        yield page
-        page.driver.quit()
-
-
-@contextmanager
-def serving(*words: object) -> Iterator[str]:
-    """The address of a server that the command has started."""
-    command = [sys.executable, "-m", "transformer_mt", "serve", *map(str, words), "--port", "0", "--threads", "1"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        told = next(line for line in server.stderr if " at http:" in line)
-        try:
-            yield re.findall(r"http://\S+", told)[0] + "/"
-        finally:
-            server.terminate()
-
-
-@pytest.fixture
-def page(browser: Page) -> Iterator[Page]:
-    browser.open()
-    yield browser
-    assert browser.errors() == []
-
-
-def inspected(page: Page, text: str) -> dict[str, Any]:
+def inspected(server: Server, text: str) -> dict[str, Any]:
     """What the server tells of a text."""
-    body = json.dumps({"q": text, "source": "en", "target": "fr"}).encode()
-    request = urllib.request.Request(f"{page.address}inspect", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        found: dict[str, Any] = json.load(answer)
+    found: dict[str, Any] = server.ask("/inspect", {"q": text, "source": "en", "target": "fr"}).json
     return found
 
 
@@ -99,9 +61,9 @@ def test_answers_that_come_late_are_not_shown(page: Page) -> None:
     assert page.translation() == "new"
 
 
-def test_words_light_up_with_those_that_belong_to_them(page: Page) -> None:
+def test_words_light_up_with_those_that_belong_to_them(page: Page, server: Server) -> None:
     page.translate(TEXT)
-    words = inspected(page, TEXT)["words"]
+    words = inspected(server, TEXT)["words"]
     source, target = words["links"][2]
     with_target = [words["src"][i] for i, j in words["links"] if j == target]
     with_source = [words["tgt"][j] for i, j in words["links"] if i == source]
@@ -120,26 +82,26 @@ def test_words_light_up_with_those_that_belong_to_them(page: Page) -> None:
         page.until(lambda: not page.all(".lit"))
 
 
-def test_words_light_up_at_the_keyboard_too(page: Page) -> None:
+def test_words_light_up_at_the_keyboard_too(page: Page, server: Server) -> None:
     page.translate(TEXT)
-    words = inspected(page, TEXT)["words"]
-    page("source").send_keys(Keys.HOME)  # the cursor is at the first word
+    words = inspected(server, TEXT)["words"]
+    page("source").send_keys(HOME)  # the cursor is at the first word
     assert page.lit("mirror") == words["src"][:1]
     assert page.lit("translation") == [words["tgt"][j] for i, j in words["links"] if i == 0]
     page.run("document.querySelector('#source-words [tabindex=\"0\"]').focus()")
     for _ in range(2):
-        page.driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+        page.driver.switch_to.active_element.send_keys(RIGHT)
     assert page.lit("mirror") == [words["src"][2]]
     assert page.driver.switch_to.active_element.get_attribute("aria-selected") == "true"
     linked = [j for i, j in words["links"] if i == 2]
-    page.driver.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
+    page.driver.switch_to.active_element.send_keys(DOWN)
     assert page.driver.switch_to.active_element.text.split()[0] == words["tgt"][linked[0]]
     assert page.lit("translation") == [words["tgt"][linked[0]]]
 
 
-def test_how_sure_the_model_is_is_told_in_numbers_and_shades(page: Page) -> None:
+def test_how_sure_the_model_is_is_told_in_numbers_and_shades(page: Page, server: Server) -> None:
     page.translate(TEXT)
-    shares = inspected(page, TEXT)["probability"]
+    shares = inspected(server, TEXT)["probability"]
     level = [sum(share >= least for least in (0.25, 0.5, 0.75, 0.9)) for share in shares]
     for words in (page.all("#target-words .chip"), page.all("#translation .word")):
         assert [f"sure-{one}" in word.get_attribute("class") for one, word in zip(level, words, strict=True)]
@@ -159,11 +121,11 @@ def test_an_alternative_takes_the_place_of_the_translation(page: Page) -> None:
     page.until(lambda: page.texts("#target-words .chip > :first-child") == others[0].split())
 
 
-def test_the_heat_map_shows_the_weights_of_each_part_layer_and_head(page: Page) -> None:
+def test_the_heat_map_shows_the_weights_of_each_part_layer_and_head(page: Page, server: Server) -> None:
     page.translate(TEXT)
     page.unfold("attention")
     page.until(lambda: page("map").is_displayed())
-    expected = inspected(page, TEXT)
+    expected = inspected(server, TEXT)
     read = ["<s>", *expected["tgt"][:-1]]
     rows = {"encoder": expected["src"], "decoder": expected["tgt"], "memory": expected["tgt"]}
     columns = {"encoder": expected["src"], "decoder": read, "memory": expected["src"]}
@@ -187,13 +149,13 @@ def test_the_heat_map_shows_the_weights_of_each_part_layer_and_head(page: Page) 
     assert mean[1] == pytest.approx([sum(pair) / 2 for pair in zip(both[0][1], both[1][1], strict=True)])
 
 
-def test_the_heat_map_is_read_with_the_pointer_and_with_arrow_keys(page: Page) -> None:
+def test_the_heat_map_is_read_with_the_pointer_and_with_arrow_keys(page: Page, server: Server) -> None:
     page.translate("the cat")
     page.unfold("attention")
     page.until(lambda: page("map").is_displayed())
-    expected = inspected(page, "the cat")
+    expected = inspected(server, "the cat")
     page.run("document.querySelector('#map td[tabindex=\"0\"]').focus()")
-    for key in (Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.END):
+    for key in (RIGHT, DOWN, END):
         page.driver.switch_to.active_element.send_keys(key)
     cell = page.driver.switch_to.active_element
     heads = expected["attention"]["memory"][-1]

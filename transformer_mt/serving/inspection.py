@@ -3,13 +3,12 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
 from typing import Any
 
-from transformer_mt.data.tokenizer import escape
 from transformer_mt.decoding.inspection import Inspection, inspect_translation
 from transformer_mt.decoding.translator import LINE_BREAKS, Translator
-from transformer_mt.decoding.word_alignment import word_of_each_piece
+from transformer_mt.decoding.word_alignment import WORD
+from transformer_mt.decoding.word_probs import word_probs
 from transformer_mt.errors import TransformerMTError
 from transformer_mt.serving.asking import read_languages
 from transformer_mt.serving.fields import Fields
@@ -50,21 +49,18 @@ class Inspecting:
                 400,
                 f"Invalid request: {size:,} attention weights; at most {MOST_WEIGHTS:,} are told: take a shorter line",
             )
-        answer = inspection.as_json(with_attention=self.attention)
-        answer["probability"] = word_probabilities(self.translator, inspection)
+        answer = inspection.as_json(with_attention=self.attention) | _words_worth(self.translator, inspection)
         return json.dumps(answer, ensure_ascii=False)
 
 
-def word_probabilities(translator: Translator, inspection: Inspection) -> list[float]:
-    """For each word of the translation the product of the probabilities of its pieces."""
-    tokenizer, ids = translator.tokenizers.tgt, inspection.tgt_ids[:-1]
-    (ends,), (text,) = tokenizer.decoded_ends([ids]), tokenizer.decode([ids])
-    totals = [0.0] * len(inspection.tgt_words)
-    words = word_of_each_piece(escape(text), ends)
-    for word, log_prob in zip(words, inspection.log_probs.tolist(), strict=False):  # the end is of no word
-        if word >= 0:
-            totals[word] += log_prob
-    return [round(exp(total), _DIGITS) for total in totals]
+def _words_worth(translator: Translator, inspection: Inspection) -> dict[str, list[float]]:
+    """The probability of each word of the translation and, where that is known, what it is worth."""
+    ids, log_probs = inspection.tgt_ids[:-1], inspection.log_probs[:-1].tolist()
+    (probs,) = word_probs(translator.tokenizers.tgt, [ids], [log_probs], [WORD])
+    found = {"probability": probs}
+    if translator.calibration is not None:
+        found["confidence"] = translator.calibration.of_words(probs)
+    return {name: [round(one, _DIGITS) for one in of_words] for name, of_words in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
