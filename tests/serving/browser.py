@@ -88,6 +88,18 @@ class Page:
         )
         self("source").send_keys(CONTROL, ENTER)
 
+    def press(self, *keys: str, held: str = "") -> None:
+        """Press keys one after the other, wherever the focus is."""
+        from selenium.webdriver import ActionChains
+
+        actions = ActionChains(self.driver)
+        if held:
+            actions.key_down(held)
+        actions.send_keys(*keys)
+        if held:
+            actions.key_up(held)
+        actions.perform()
+
     def translate(self, text: str) -> str:
         """Type a text, and wait for its translation and for what is inside it."""
         self.type(text)

@@ -209,8 +209,9 @@ function reveal(inspection, note) {
   heads.show($("attention").open ? inspection : null);
   if (!inspection) return;
   $("measure").textContent = inspection.confidence
-    ? "How often words like this are right:"
+    ? "Confidence, how often a reference translation has words like this:"
     : "Probability that the model gives to the word:";
+  for (const side of ["source", "target"]) $(`${side}-words-name`).textContent = nameOf(shown[side]);
   words.show(line, inspection, [shown.source, shown.target]);
 }
 
@@ -255,8 +256,11 @@ function offerLanguages() {
   $("swap").hidden = !targetsOf($("target-language").value).includes(source);
 }
 
+function nameOf(code) {
+  return code === AUTO ? "Detect the language" : (languages.find((one) => one.code === code)?.name ?? code);
+}
+
 function offer(side, title, codes) {
-  const nameOf = (code) => (code === AUTO ? "Detect the language" : languages.find((one) => one.code === code)?.name ?? code);
   refill($(`${side}-language`), codes.map((code) => [code, nameOf(code)]), codes[0]);
   $(`${side}-language`).hidden = codes.length < 2;
   $(`${side}-name`).textContent = codes.length === 1 ? nameOf(codes[0]) : title;
@@ -264,8 +268,8 @@ function offer(side, title, codes) {
 
 /** Say which language a text was taken for. */
 function tellDetected(detected) {
-  const found = languages.find((one) => one.code === detected?.language);
-  if ($("source-language").value === AUTO) $("source-name").textContent = found ? `Text, taken for ${found.name}` : "Text";
+  if ($("source-language").value !== AUTO) return;
+  $("source-name").textContent = detected ? `Text, taken for ${nameOf(detected.language)}` : "Text";
 }
 
 function swap() {
