@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from transformer_mt.serving.fields import Fields, parse_fields
@@ -70,7 +70,7 @@ class Front:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "OPTIONS":
-            await JSONResponse(None, 204)(scope, receive, send)
+            await Response(status_code=204)(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body = await self._body(headers, receive)

@@ -1,5 +1,7 @@
 """The process: a socket, the application behind it, and signals that end it without losing an answer."""
 
+import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Callable, Collection, Iterator
@@ -66,6 +68,7 @@ def serve(service: Service, opened: socket.socket, keys: Collection[str], tell_r
         timeout_graceful_shutdown=_STOP_SECONDS + 3,
     )
     server = _Server(config, service)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it tells of what clients send wrongly
     service.thread.start()
     try:
         with _signals_end(server):
@@ -84,8 +87,6 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what has come; what is not done in time is refused, which is an answer too."""
-        import asyncio
-
         timer = asyncio.get_running_loop().call_later(_STOP_SECONDS, self._service.thread.give_up)
         await super().shutdown(sockets)
         timer.cancel()
