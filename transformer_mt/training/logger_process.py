@@ -143,8 +143,7 @@ class Wandb:
             settings=wandb.Settings(console="off", silent=True, disable_git=True, save_code=False),
         )
         identity.write(self._run.id)
-        place = self._run.url or f"kept in {self._run.dir}; `wandb sync` sends it"
-        say(f"run {self._run.id}, {place}")
+        say(f"run {self._run.id}, {self._run.url or f'to be sent by: wandb sync {Path(self._run.dir).parent}'}")
 
     def write(self, kind: str, step: int, values: dict[str, float]) -> None:
         self._run.log({f"{kind}/{name}": value for name, value in values.items()}, step=step)

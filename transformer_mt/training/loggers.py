@@ -120,8 +120,9 @@ class Logger:
     def close(self, seconds: float) -> Iterator[str]:
         """End its process if it still runs after so many `seconds`; gives what is to be said of it."""
         was_running = not self.has_ended
-        with suppress(OSError):  # with the processes that it has started
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if was_running:
+            with suppress(OSError):  # with the processes that it has started
+                os.killpg(self._process.pid, signal.SIGKILL)
         code = self._process.wait()
         self.lost += self._waiting.count(b"\n")
         yield from self.heard()

@@ -76,7 +76,8 @@ class Monitor:
             self._log(f"the training stopped: {reason}")
         if self._tensorboard is not None:
             self.attempt("tensorboard", self._tensorboard.close)
-        state: State = "finished" if error is None else "stopped" if isinstance(error, Interrupted) else "failed"
+        is_stop = isinstance(error, Interrupted | KeyboardInterrupt)
+        state: State = "finished" if error is None else "stopped" if is_stop else "failed"
         self.attempt("loggers", lambda: end_all(self.loggers, state, self.say))
 
     def say(self, text: str) -> None:
