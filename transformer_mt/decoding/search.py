@@ -3,7 +3,7 @@
 Axes: B sentences, K hypotheses of each (the beam), V vocabulary, t tokens so far (the leading bos included).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -56,6 +56,10 @@ class Constraints(Protocol):
         `allowed` (b, K, V) are the log-probabilities of what may follow the live hypotheses.
         """
         ...
+
+
+Observer = Callable[["Beam", "Candidates"], None]
+"""Is shown the live hypotheses at each step of a search, and their continuations before these are sorted out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,11 @@ class Beam:
 
 
 def beam_search(
-    model: StepFunction, max_lengths: Tensor, settings: SearchSettings, constraints: Constraints | None = None
+    model: StepFunction,
+    max_lengths: Tensor,
+    settings: SearchSettings,
+    constraints: Constraints | None = None,
+    observer: Observer | None = None,
 ) -> list[list[Hypothesis]]:
     """The n_best best finished hypotheses that a beam of beam_size meets, best first, for each sentence.
 
@@ -139,6 +147,8 @@ def beam_search(
         length += 1
         model.step(live.tokens[..., -1])
         candidates = _candidates(model, live, _Where(sentences, max_lengths == length), settings, constraints)
+        if observer is not None:
+            observer(live, candidates)
         live, ended, parents = advance(live, candidates, settings.eos_id)
         model.reorder(parents)
         if ended is not None:

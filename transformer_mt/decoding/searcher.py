@@ -1,5 +1,6 @@
 """Segments in token ids to hypotheses: in batches of like length, by one model or by several that vote."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -15,7 +16,17 @@ from transformer_mt.decoding.constraints import TokenConstraints
 from transformer_mt.decoding.narrowing import Narrowing
 from transformer_mt.decoding.repetition import NO_REPEAT_NGRAM, repeats_itself
 from transformer_mt.decoding.scoring import cross_attention, token_log_probs
-from transformer_mt.decoding.search import Hypothesis, Sampling, SearchSettings, beam_search, recurring_size, sample
+from transformer_mt.decoding.search import (
+    Beam,
+    Candidates,
+    Hypothesis,
+    Observer,
+    Sampling,
+    SearchSettings,
+    beam_search,
+    recurring_size,
+    sample,
+)
 from transformer_mt.decoding.step import EnsembleStep, ModelStep
 from transformer_mt.decoding.terms import Term, TermRules
 from transformer_mt.device import side_by_side
@@ -72,6 +83,13 @@ class Searcher:
         searches_alone = narrowing is not None or not all(map(is_row_wise, models))
         self._searches_alone = settings.batch_invariant and searches_alone
         self.longest_sequence = min((limit for limit in limits if limit is not None), default=None)
+        self._observer: Observer | None = None
+
+    def observed(self, observer: Observer) -> "Searcher":
+        """A searcher that finds the same by the same steps, each of which `observer` is shown."""
+        watched = copy.copy(self)
+        watched._observer = observer
+        return watched
 
     def search(
         self, segments: Sequence[Segment], n_best: int = 1, sampling: Sampling | None = None
@@ -189,7 +207,10 @@ class Searcher:
         if sampling is not None:
             keys = [segment.key for segment in segments]
             return sample(step, self._max_lengths(segments), settings, sampling, keys, constraints)
-        found = beam_search(step, self._max_lengths(segments), settings, constraints)
+        observer = self._observer
+        if observer is not None and narrowed is not None:
+            observer = _in_ids(observer, narrowed.ids)
+        found = beam_search(step, self._max_lengths(segments), settings, constraints, observer)
         if narrowed is None:
             return found
         ids = narrowed.ids.tolist()
@@ -211,6 +232,15 @@ class Searcher:
         made_to_say = [len(segment.prefix) + sum(map(len, segment.terms)) for segment in segments]
         limits += torch.tensor(made_to_say, device=self.device)
         return limits.clamp_max(self.longest_sequence or int(limits.max()))
+
+
+def _in_ids(observer: Observer, ids: Tensor) -> Observer:
+    """`observer` for a search whose tokens are places in `ids`."""
+
+    def observe(live: Beam, candidates: Candidates) -> None:
+        observer(replace(live, tokens=ids[live.tokens]), candidates._replace(tokens=ids[candidates.tokens]))
+
+    return observe
 
 
 def _beam_size(segments: Sequence[Segment], settings: DecodingConfig) -> int:
