@@ -101,13 +101,14 @@ def test_words_light_up_at_the_keyboard_too(page: Page, server: Server) -> None:
 
 def test_how_sure_the_model_is_is_told_in_numbers_and_shades(page: Page, server: Server) -> None:
     page.translate(TEXT)
-    shares = inspected(server, TEXT)["probability"]
+    shares = inspected(server, TEXT)["confidence"]
     level = [sum(share >= least for least in (0.25, 0.5, 0.75, 0.9)) for share in shares]
     for words in (page.all("#target-words .chip"), page.all("#translation .word")):
         assert [f"sure-{one}" in word.get_attribute("class") for one, word in zip(level, words, strict=True)]
     told = page.texts("#target-words .chip .sure")
     assert told == [f"{int(100 * share)}\u00a0%" for share in shares]
     assert [word.get_attribute("title") for word in page.all("#translation .word")] == told
+    assert page("measure").text.startswith("Confidence")
     assert " from the" in page.all("#target-words .chip")[0].accessible_name
 
 

@@ -45,10 +45,7 @@ class Inspecting:
         weights = (trace.encoder_attention, trace.decoder_attention, trace.memory_attention)
         size = sum(weight.numel() for weight in weights)
         if self.attention and size > MOST_WEIGHTS:
-            return Refusal(
-                400,
-                f"Invalid request: {size:,} attention weights; at most {MOST_WEIGHTS:,} are told: take a shorter line",
-            )
+            return too_large(size, MOST_WEIGHTS, "attention weights")
         answer = inspection.as_json(with_attention=self.attention) | _words_worth(self.translator, inspection)
         return json.dumps(answer, ensure_ascii=False)
 
