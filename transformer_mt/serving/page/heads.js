@@ -4,6 +4,7 @@ import { make } from "./text.js";
 
 const GAP = 5;
 const START = "<s>";
+const ALL = -1; // instead of the number of a head
 
 /** What the rows and columns of a part are: [rows look, columns are looked at]. */
 function labels(part, { src, tgt }) {
@@ -53,8 +54,8 @@ export class Heads {
     const { part, layer, head } = this.choices;
     const [rows, columns] = labels(part.value, this.inspection);
     const weights = weightsOf(this.inspection.attention[part.value][layer.value], Number(head.value));
-    const chosen = [part, layer, head].map((one) => one.selectedOptions[0].textContent);
-    this.name.textContent = `${chosen[0]}, layer ${chosen[1]}, head ${chosen[2]}: what each piece looks at most.`;
+    const which = head.value === String(ALL) ? "mean of all heads" : `head ${Number(head.value) + 1}`;
+    this.name.textContent = `${part.selectedOptions[0].textContent}: layer ${Number(layer.value) + 1}, ${which}.`;
     this.#fillMap(rows, columns, weights);
     this.#fillText(rows, columns, weights);
     this.reading.textContent = "Point at a value, or go to it with the arrow keys, to read it.";
@@ -66,7 +67,7 @@ export class Heads {
     const layers = this.inspection.attention[this.choices.part.value];
     const numbers = (count) => Array.from({ length: count }, (_, number) => [number, String(number + 1)]);
     refill(this.choices.layer, numbers(layers.length), layers.length - 1);
-    refill(this.choices.head, [[-1, "all, their mean"], ...numbers(layers[0].length)], -1);
+    refill(this.choices.head, [[ALL, "all, their mean"], ...numbers(layers[0].length)], ALL);
   }
 
   #fillMap(rows, columns, weights) {
@@ -137,7 +138,7 @@ export class Heads {
       pen.strokeStyle = colour("--grid");
       pen.strokeRect(x - 0.5, y - 0.5, side + 1, side + 1);
       pen.drawImage(picture(weights, colour("--blue")), x, y, side, side);
-      const isShown = layer === Number(this.choices.layer.value) && [head, -1].includes(Number(this.choices.head.value));
+      const isShown = layer === Number(this.choices.layer.value) && [head, ALL].includes(Number(this.choices.head.value));
       pen.strokeStyle = colour("--orange");
       pen.lineWidth = 2;
       if (isShown) pen.strokeRect(x - 2, y - 2, side + 4, side + 4);
