@@ -88,6 +88,12 @@ class Page:
         )
         self("source").send_keys(CONTROL, ENTER)
 
+    def point(self, selector: str, number: int) -> None:
+        """Move the pointer to the middle of one of the elements that a CSS selector finds."""
+        box = "const box = document.querySelectorAll(arguments[0])[arguments[1]].getBoundingClientRect();"
+        x, y = self.run(f"{box} return [box.x + box.width / 2, box.y + box.height / 2]", selector, number)
+        self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
+
     def press(self, *keys: str, held: str = "") -> None:
         """Press keys one after the other, wherever the focus is."""
         from selenium.webdriver import ActionChains
@@ -103,26 +109,27 @@ class Page:
     def translate(self, text: str) -> str:
         """Type a text, and wait for its translation and for what is inside it."""
         self.type(text)
-        self.until(lambda: self.translation() and self.all("#target-words [role=option]"))
+        self.until(lambda: self.translation() and self.all("#target-words[aria-busy=false] .chip"))
         return self.translation()
 
     def unfold(self, *ids: str) -> None:
         """Open parts of the page."""
         self.run("for (const id of arguments[0]) document.getElementById(id).open = true", ids)
 
-    def stub(self, *answers: tuple[int, dict[str, Any], dict[str, str]]) -> None:
-        """Let the next requests to /translate have these answers, (status, JSON, headers); status 0 is no answer."""
+    def stub(self, *answers: tuple[int, dict[str, Any], dict[str, str]], path: str = "translate") -> None:
+        """Let the next requests to a path have these answers, (status, JSON, headers); status 0 is no answer."""
         self.run(
             """
-            const answers = arguments[0], real = window.fetch;
+            const [answers, stubbed] = arguments, real = window.fetch;
             window.fetch = (path, options) => {
-              if (path !== "translate" || !answers.length) return real(path, options);
+              if (path !== stubbed || !answers.length) return real(path, options);
               const [status, body, headers] = answers.shift();
               if (!status) return Promise.reject(new TypeError("no network"));
               return Promise.resolve(new Response(JSON.stringify(body), {status, headers}));
             };
             """,
             json.loads(json.dumps(answers)),
+            path,
         )
 
     def lit(self, id: str) -> list[str]:

@@ -61,42 +61,48 @@ def test_answers_that_come_late_are_not_shown(page: Page) -> None:
     assert page.translation() == "new"
 
 
-def test_words_light_up_with_those_that_belong_to_them(page: Page, server: Server) -> None:
-    page.translate(TEXT)
-    words = inspected(server, TEXT)["words"]
-    source, target = words["links"][2]
-    with_target = [words["src"][i] for i, j in words["links"] if j == target]
-    with_source = [words["tgt"][j] for i, j in words["links"] if i == source]
-    center = "const box = document.querySelectorAll(arguments[0])[arguments[1]].getBoundingClientRect();"
-    over = center + "return [box.x + box.width / 2, box.y + box.height / 2]"
-    for selector, number in (("#translation .word", target), ("#mirror .word", source)):
-        x, y = page.run(over, selector, number)
-        move = {"type": "mouseMoved", "x": x, "y": y}
-        page.driver.execute_cdp_cmd("Input.dispatchMouseEvent", move)
-        page.until(lambda: page.lit("mirror") and page.lit("translation"))
-        if number == target and selector.startswith("#translation"):
-            assert (page.lit("mirror"), page.lit("translation")) == (with_target, [words["tgt"][target]])
-        else:
-            assert (page.lit("mirror"), page.lit("translation")) == ([words["src"][source]], with_source)
-        page.driver.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": 1, "y": 1})
+def crossed(page: Page) -> None:
+    """Show words that belong together crosswise: red is rouge, cat is both chat and rouge."""
+    words = {"src": ["the", "red", "cat"], "tgt": ["le", "chat", "rouge"], "links": [[0, 0], [1, 2], [2, 1], [2, 2]]}
+    page.stub((200, {"translatedText": "le chat rouge"}, {}))
+    page.stub((200, {"words": words, "probability": [0.9, 0.5, 0.1], "attention": None}, {}), path="inspect")
+    page.translate("the red cat")
+
+
+LIGHTS = [(0, 1, "red", "rouge"), (0, 2, "cat", "chat rouge"), (1, 2, "red cat", "rouge"), (1, 1, "cat", "chat")]
+"""Side and number of a word, and what lights up on both sides."""
+
+
+@pytest.mark.parametrize(("side", "number", "source", "target"), LIGHTS)
+def test_words_light_up_with_those_that_belong_to_them(
+    page: Page, side: int, number: int, source: str, target: str
+) -> None:
+    crossed(page)
+    places = [("#mirror .word", "#source-words .chip"), ("#translation .word", "#target-words .chip")][side]
+    for selector in places:
+        page.point(selector, number)
+        page.until(lambda: page.lit("mirror") == source.split())
+        assert page.lit("translation") == target.split()
+        assert len(page.all(".chip.lit")) == len(f"{source} {target}".split())
+        page.point("h1", 0)
         page.until(lambda: not page.all(".lit"))
 
 
-def test_words_light_up_at_the_keyboard_too(page: Page, server: Server) -> None:
-    page.translate(TEXT)
-    words = inspected(server, TEXT)["words"]
+def test_words_light_up_at_the_keyboard_too(page: Page) -> None:
+    crossed(page)
     page("source").send_keys(HOME)  # the cursor is at the first word
-    assert page.lit("mirror") == words["src"][:1]
-    assert page.lit("translation") == [words["tgt"][j] for i, j in words["links"] if i == 0]
+    assert (page.lit("mirror"), page.lit("translation")) == (["the"], ["le"])
     page.run("document.querySelector('#source-words [tabindex=\"0\"]').focus()")
-    for _ in range(2):
-        page.driver.switch_to.active_element.send_keys(RIGHT)
-    assert page.lit("mirror") == [words["src"][2]]
-    assert page.driver.switch_to.active_element.get_attribute("aria-selected") == "true"
-    linked = [j for i, j in words["links"] if i == 2]
-    page.driver.switch_to.active_element.send_keys(DOWN)
-    assert page.driver.switch_to.active_element.text.split()[0] == words["tgt"][linked[0]]
-    assert page.lit("translation") == [words["tgt"][linked[0]]]
+    page.press(RIGHT, RIGHT)
+    assert (page.lit("mirror"), page.lit("translation")) == (["cat"], ["chat", "rouge"])
+    assert page.run("return document.activeElement.ariaSelected") == "true"
+    page.press(DOWN)
+    assert page.run("return document.activeElement.textContent").startswith("chat")
+    page.press(END)
+    assert (page.lit("mirror"), page.lit("translation")) == (["red", "cat"], ["rouge"])
+    assert page.driver.switch_to.active_element.accessible_name == "rouge 10\u00a0% from red, cat"
+    page.type("the red cat sees")
+    assert page.lit("mirror") == []  # what is not known any more is not shown
 
 
 def test_how_sure_the_model_is_is_told_in_numbers_and_shades(page: Page, server: Server) -> None:
@@ -208,7 +214,7 @@ def test_a_dropped_file_is_taken(page: Page) -> None:
         (504, {}, "too long and was stopped", False),
         (413, {}, "too large", False),
         (400, {}, "Words of the server.", False),
-        (403, {}, "Words of the server.", False),
+        (403, {}, "wants an API key", False),
         (500, {}, "made a mistake", False),
     ],
 )
@@ -234,6 +240,21 @@ def test_waiting_gets_longer_and_ends_when_the_text_changes(page: Page) -> None:
     page.until(lambda: "in 2 s" in page.told())
     page.type("the dog")
     page.until(lambda: page.translation() == "le chien")
+
+
+def test_a_server_that_is_not_there_yet_is_waited_for(page: Page) -> None:
+    failing = page.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument",
+        {"source": "const real = fetch; window.tries = 0; window.fetch = (path, options) => "
+                   "tries++ < 2 ? Promise.reject(new TypeError('down')) : real(path, options)"},
+    )  # fmt: skip
+    try:
+        page.driver.get(page.address)
+        page.until(lambda: "Trying again in 1 s" in page.told())
+        page("source").send_keys("the cat")
+        page.until(lambda: page.translation() == "le chat")
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", failing)
 
 
 @pytest.mark.parametrize("text", [HOSTILE, f"{HOSTILE} " * 40, "\u202e" * 200, "x" * 5_000, "</textarea><b>cat</b>"])

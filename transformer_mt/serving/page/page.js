@@ -52,7 +52,8 @@ function tell(text = "", { isTrouble = false, mayRetry = false } = {}) {
 function typed() {
   const text = $("source").value;
   show($("mirror"), `${text}\n`); // a last empty line has its height only when something follows
-  words.clear();
+  words.forget();
+  if (languages.length === 0) return; // until the server has told what it can do
   stop();
   const isTooLong = tellCount(text);
   $("source").ariaInvalid = String(isTooLong);
@@ -84,7 +85,7 @@ function stop() {
 async function translate(attempt = 0) {
   const text = $("source").value;
   const [source, target] = chosen();
-  if (!text.trim() || tellCount(text)) return;
+  if (!text.trim() || tellCount(text) || languages.length === 0) return;
   stop();
   const mine = latest;
   later("patience", PATIENCE, () => tell("Translating …"));
@@ -107,9 +108,11 @@ async function translate(attempt = 0) {
 /** Tell what went wrong, and try again by itself where that is of use. */
 function explain(error, attempt) {
   if (error.wait === undefined) throw error; // a mistake of this page
-  if (error.wait === null) return tell(error.message, { isTrouble: true, mayRetry: true });
+  const wantsKey = error.status === 403 && !key.get();
+  const message = wantsKey ? "This server wants an API key; write it at the top." : error.message;
+  if (error.wait === null) return tell(message, { isTrouble: true, mayRetry: true });
   const wait = Math.min(error.wait * 2 ** attempt, LONGEST_WAIT);
-  tell(`${error.message} Trying again in ${wait} s.`, { isTrouble: true, mayRetry: true });
+  tell(`${message} Trying again in ${wait} s.`, { isTrouble: true, mayRetry: true });
   later("translate", wait * 1000, () => translate(attempt + 1));
 }
 
@@ -119,7 +122,7 @@ function present(answer, text) {
   const [source, target] = chosen();
   shown = { text, translation: translatedText, source: detectedLanguage?.language ?? source, target };
   tellDetected(detectedLanguage);
-  words.clear();
+  words.forget();
   $("translation").lang = target;
   show($("translation"), translatedText, target);
   $("copy").disabled = !translatedText;
@@ -191,7 +194,8 @@ async function inspect() {
   } catch (error) {
     if (mine !== latest || error.name === "AbortError") return;
     if (error.status === undefined) throw error;
-    if (error.status === 404 || error.status === 405) $("inside").hidden = true;
+    if (error.status === 404 || error.status === 405) $("inside").hidden = true; // another server than ours
+    if (error.wait !== null) later("inspect", error.wait * 1000, inspect);
     return reveal(null, error.message);
   }
   if (mine !== latest || line !== Number($("line").value)) return;

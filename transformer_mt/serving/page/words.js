@@ -17,7 +17,7 @@ export class Words {
     this.rows = rows;
     this.pointed = pointed;
     this.line = 0;
-    this.links = [];
+    this.links = null; // pairs of numbers, once they are known
     rows.forEach((row, side) => {
       row.addEventListener("pointerover", (event) => this.#over(event, side));
       row.addEventListener("pointerleave", () => this.#back());
@@ -34,6 +34,7 @@ export class Words {
     const { words, confidence, probability } = inspection;
     this.line = line;
     this.links = words.links;
+    this.#busy(false);
     const shares = confidence ?? probability ?? [];
     this.#fill(0, [words.src, words.tgt], [], languages);
     this.#fill(1, [words.tgt, words.src], shares, languages.toReversed());
@@ -45,10 +46,17 @@ export class Words {
     }
   }
 
-  /** Forget the links: nothing lights up until the next inspection. */
-  clear() {
+  /** The text is another one now: nothing lights up until the next inspection, and what is shown stays till then. */
+  forget() {
     this.dark();
-    this.links = [];
+    this.links = null;
+    this.#busy(true);
+  }
+
+  /** There is nothing to show. */
+  clear() {
+    this.forget();
+    this.#busy(false);
     this.rows.forEach((row) => row.replaceChildren());
     this.#wordsIn(1).forEach((span) => {
       span.className = "word";
@@ -59,6 +67,7 @@ export class Words {
   /** Light up a word of a side, and those of the other side that belong to it. */
   light(side, number) {
     this.dark();
+    if (!this.links) return;
     const lit = [[number], this.#partners(side, number)];
     if (side === 1) lit.reverse();
     lit.forEach((numbers, of) => {
@@ -76,8 +85,12 @@ export class Words {
     if (one.role === "option") one.ariaSelected = String(isLit);
   }
 
+  #busy(isBusy) {
+    for (const row of this.rows) row.ariaBusy = String(isBusy);
+  }
+
   #partners(side, number) {
-    return this.links.filter((link) => link[side] === number).map((link) => link[1 - side]);
+    return (this.links ?? []).filter((link) => link[side] === number).map((link) => link[1 - side]);
   }
 
   #wordsIn(side) {
