@@ -13,7 +13,7 @@ from transformer_mt.decoding.inspection import inspect_translation
 from transformer_mt.decoding.translation import Wishes
 from transformer_mt.decoding.translator import Translator
 from transformer_mt.serving import inspection
-from transformer_mt.serving.inspection import MOST_CHARACTERS, Inspecting
+from transformer_mt.serving.inspection import MOST_CHARACTERS, MOST_PIECES, Inspecting
 from transformer_mt.serving.refusals import Refusal
 
 TEXT = "the old cat sees the dog"
@@ -72,6 +72,13 @@ def test_it_looks_into_what_the_model_is_made_to_say(server: Server) -> None:
     assert told["words"]["tgt"] == ["le", "chien"] and max(told["probability"]) <= 1
 
 
+@pytest.mark.parametrize("text", ["\ud800 cat", "\0", "\u202e", "<i>", "\U0001f431"])
+def test_any_text_is_looked_into(server: Server, text: str) -> None:
+    status, told = asked(server, q=text, translation=text)
+    assert status == 200 and len(told["words"]["src"]) == len(text.split())
+    assert len(told["probability"]) == len(told["words"]["tgt"])
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -87,6 +94,7 @@ def test_it_looks_into_what_the_model_is_made_to_say(server: Server) -> None:
         ({"source": None}, "missing source"),
         ({"target": "xx"}, "not supported"),
         ({"q": "the cat " * 20}, "at most"),
+        ({"translation": "\U0001f431" * (MOST_PIECES // 4)}, f"exceeds text limit ({MOST_PIECES} pieces)"),
     ],
 )
 def test_what_cannot_be_told_is_refused_in_one_sentence(server: Server, values: dict[str, object], words: str) -> None:

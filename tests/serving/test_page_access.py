@@ -64,8 +64,8 @@ def variables(css: str) -> list[tuple[str, str]]:
 
 def opened(page: Page, text: str = TEXT) -> None:
     """Translate, and unfold all there is."""
-    page.translate(text)
     page.unfold(*PARTS)
+    page.translate(text)
     page.until(lambda: page("map").is_displayed() and page.all("#map td[data-weight]"))
 
 
@@ -109,7 +109,7 @@ def test_axe_finds_nothing(page: Page, scheme: str) -> None:
         pytest.skip("needs axe-core, which .ci/run fetches: npm pack axe-core, unpacked in build/axe")
     opened(page)
     page.driver.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})
-    with page.medium(prefers_color_scheme=scheme):
+    with page.medium(prefers_color_scheme=scheme, prefers_reduced_motion="reduce"):
         tags = "['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']"
         run = f"; axe.run({{runOnly: {tags}}}).then(arguments[0])"
         found = page.driver.execute_async_script(AXE.read_text(encoding="utf-8") + run)
@@ -142,9 +142,16 @@ def test_all_is_done_with_keys_alone(page: Page) -> None:
 
 @pytest.mark.parametrize("width", [360, 320])
 def test_a_narrow_screen_needs_no_scrolling_sideways(page: Page, width: int) -> None:
+    many = [f"▁{number}" for number in range(60)]
+    weights = [[[[1 / 60] * 60] * 60] * 12]
+    words = {"src": ["cat"], "tgt": ["chat"], "links": [[0, 0]]}
+    attention = {"encoder": weights, "decoder": weights, "memory": weights}
+    wide = {"src": many, "tgt": many, "words": words, "probability": [0.5], "attention": attention}
     page.resize(width, 740)
     try:
-        opened(page)
+        page.stub((200, wide, {}), path="inspect")
+        opened(page, "cat")
+        assert len(page.all("#map thead th")) == 60
         assert page.run("return document.documentElement.scrollWidth") <= width
         page.stub((200, {"translatedText": "W" * 300, "alternatives": ["W" * 300]}, {}))
         page.type("W" * 300)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from transformer_mt.decoding.inspection import Inspection, inspect_translation
-from transformer_mt.decoding.translator import LINE_BREAKS, Translator
+from transformer_mt.decoding.translator import LINE_BREAKS, SURROGATE, Translator
 from transformer_mt.decoding.word_alignment import WORD
 from transformer_mt.decoding.word_probs import word_probs
 from transformer_mt.errors import TransformerMTError
@@ -17,12 +17,14 @@ from transformer_mt.serving.service import Service
 
 MOST_CHARACTERS = 1_000
 """Of a text, and of a translation that is given with it (400)."""
+MOST_PIECES = 256
+"""Of a text, and of a translation that is given with it (400): attention takes memory by their squares."""
 MOST_WEIGHTS = 1_000_000
 """Attention weights that are sent at once (400); a hundred words have about as many in a model of 6 layers."""
 _DIGITS = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # no two are equal: each is a batch of its own, and others get their turn
 class Inspecting:
     """The work of the model thread for `POST /inspect`; the results are JSON already, or refusals of single texts."""
 
@@ -37,6 +39,10 @@ class Inspecting:
         return [self._inspected(text) for text in texts]
 
     def _inspected(self, text: str) -> str | Refusal:
+        tokenizers = self.translator.tokenizers
+        for tokenizer, one in ((tokenizers.src, text), (tokenizers.tgt, self.translation or "")):
+            if (count := len(tokenizer.encode([one])[0])) > MOST_PIECES:
+                return too_large(count, MOST_PIECES, "pieces")
         try:
             inspection = inspect_translation(self.translator, text, self.translation)
         except TransformerMTError as error:
@@ -93,7 +99,7 @@ def _line(values: dict[str, Any], name: str) -> str:
         raise too_large(len(text), MOST_CHARACTERS, "characters to look into")
     if not text.strip() or LINE_BREAKS.search(text.strip()):
         raise Refusal(400, f"Invalid request: {name} parameter must be one line that is not blank")
-    return text
+    return SURROGATE.sub("\ufffd", text)
 
 
 async def inspected(service: Service, asked: Asked) -> str:
