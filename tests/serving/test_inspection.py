@@ -1,11 +1,13 @@
 """POST /inspect: what it tells is what the model does, within limits."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.serving.running import Server
 from transformer_mt.bundle import load_bundle
@@ -13,7 +15,7 @@ from transformer_mt.decoding.inspection import inspect_translation
 from transformer_mt.decoding.translation import Wishes
 from transformer_mt.decoding.translator import Translator
 from transformer_mt.serving import inspection
-from transformer_mt.serving.inspection import MOST_CHARACTERS, MOST_PIECES, Inspecting
+from transformer_mt.serving.inspection import MOST_CHARACTERS, MOST_PIECES, Inspecting, words_worth
 from transformer_mt.serving.refusals import Refusal
 
 TEXT = "the old cat sees the dog"
@@ -46,15 +48,13 @@ def test_it_tells_what_happens_in_the_model(server: Server, translator: Translat
                     assert told["attention"][part][layer][head][row] == pytest.approx(weights, abs=2e-4)
 
 
-def test_words_are_as_probable_as_their_pieces_together(server: Server) -> None:
-    _, told = asked(server, q="with", translation="avec, avecavec")
-    assert len(told["tgt"]) > 4 and len(told["probability"]) == len(told["words"]["tgt"]) == 2
-    first = next(i for i, piece in enumerate(told["tgt"]) if i and piece.startswith("▁"))
-    for pieces, probability in zip((slice(0, first), slice(first, -1)), told["probability"], strict=True):
-        product = 1.0
-        for one in told["probabilities"][pieces]:
-            product *= one
-        assert probability == pytest.approx(product, abs=1e-3)
+def test_words_are_as_probable_as_their_pieces_together(translator: Translator) -> None:
+    found = inspect_translation(translator, "with", "avec, avecavec")
+    of_pieces = [0.9 - 0.05 * number for number in range(len(found.tgt))]
+    second = next(i for i, piece in enumerate(found.tgt) if i and piece.startswith("▁"))
+    assert 1 < second < len(found.tgt) - 2  # both words have several pieces
+    told = words_worth(translator, replace(found, log_probs=torch.tensor(of_pieces).log()))["probability"]
+    assert told == pytest.approx([math.prod(of_pieces[:second]), math.prod(of_pieces[second:-1])], abs=1e-4)
 
 
 def test_confidence_is_that_of_translations(server: Server, translator: Translator) -> None:

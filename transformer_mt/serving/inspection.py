@@ -52,11 +52,11 @@ class Inspecting:
         size = sum(weight.numel() for weight in weights)
         if self.attention and size > MOST_WEIGHTS:
             return too_large(size, MOST_WEIGHTS, "attention weights")
-        answer = inspection.as_json(with_attention=self.attention) | _words_worth(self.translator, inspection)
+        answer = inspection.as_json(with_attention=self.attention) | words_worth(self.translator, inspection)
         return json.dumps(answer, ensure_ascii=False)
 
 
-def _words_worth(translator: Translator, inspection: Inspection) -> dict[str, list[float]]:
+def words_worth(translator: Translator, inspection: Inspection) -> dict[str, list[float]]:
     """The probability of each word of the translation and, where that is known, what it is worth."""
     ids, log_probs = inspection.tgt_ids[:-1], inspection.log_probs[:-1].tolist()
     (probs,) = word_probs(translator.tokenizers.tgt, [ids], [log_probs], [WORD])
