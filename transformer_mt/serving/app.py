@@ -1,4 +1,8 @@
-"""The routes: LibreTranslate's, a page, and counts for Prometheus. Each is thin; see `service` for what they do."""
+"""The routes: LibreTranslate's, a page, and counts for Prometheus. Each is thin; see `service` for what they do.
+
+A route that needs a model reads what is asked from `request.state.fields`, which `front` has parsed, and answers with
+`await while_connected(request, service.thread.results(work, texts))`: within the limits, in the thread of the models.
+"""
 
 import asyncio
 import re

@@ -27,6 +27,8 @@ _HEADERS = {
     "x-frame-options": "DENY",
 }
 """Of an answer that does not say otherwise."""
+_MOST_DROPPED = 16 << 20
+"""Bytes of a body that is too long which are read."""
 
 
 class Front:
@@ -91,10 +93,8 @@ class Front:
             raise Refusal(403, "Invalid API key")
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise Refusal(415, "Invalid request: a compressed body is not taken")
-        length = headers.get(b"content-length", b"0")
-        if len(length) > 18 or int(length) > self._limits.body_bytes:
+        excess = int(headers.get(b"content-length", b"0")) - self._limits.body_bytes
+        if excess > (0 if b"expect" in headers else _MOST_DROPPED):  # with `expect` it asks before it sends
             raise self._too_long()
         parts: list[bytes] = []
         try:
@@ -103,23 +103,27 @@ class Front:
             raise Refusal(408, f"The body took longer than {self._limits.arrival_seconds} seconds") from None
         finally:
             self._held -= sum(map(len, parts))
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise Refusal(415, "Invalid request: a compressed body is not taken")
         return b"".join(parts)
 
     async def _read(self, receive: Receive, parts: list[bytes]) -> None:
+        """Read a body into `parts`; of one that is too long the rest is let go: clients look up when all is sent."""
         size = 0
         has_more = True
-        while has_more:
+        while has_more and size < self._limits.body_bytes + _MOST_DROPPED:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise Refusal(400, "The client has gone")
             part, has_more = message.get("body", b""), message.get("more_body", False)
-            parts.append(part)
             size += len(part)
-            self._held += len(part)
-            if size > self._limits.body_bytes:
-                raise self._too_long()
+            if size <= self._limits.body_bytes:
+                parts.append(part)
+                self._held += len(part)
             if self._held > self._limits.held_bytes:
                 raise Refusal(503, "Too much is being sent, try again later", retry_after=1)
+        if size > self._limits.body_bytes:
+            raise self._too_long()
 
     def _too_long(self) -> Refusal:
         return Refusal(413, f"Invalid request: the body has more than {self._limits.body_bytes} bytes")
