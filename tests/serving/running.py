@@ -10,7 +10,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
@@ -66,8 +66,8 @@ class Server:
         return self.process.wait(timeout=40)
 
     def ask(self, path: str, values: object = None, headers: dict[str, str] | None = None, method: str = "") -> Reply:
-        """Send JSON, or bytes as they are, or nothing."""
-        body = values if isinstance(values, bytes | None) else json.dumps(values).encode()
+        """Send JSON, or bytes or chunks of bytes as they are, or nothing."""
+        body: Any = values if isinstance(values, bytes | Iterator | None) else json.dumps(values).encode()
         all_headers = {} if body is None else {"content-type": "application/json"}
         if self.key is not None:
             all_headers["authorization"] = f"Bearer {self.key}"

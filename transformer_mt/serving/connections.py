@@ -8,6 +8,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from transformer_mt.serving.limits import Limits
 
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
 
 class Connection(H11Protocol):
     """Closes when the head of a request does not come in time, and when its answer is there before all of its body."""
@@ -22,7 +24,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self._watch()
         if len(self.connections) > self._limits.connections:
-            self._close_slowest()
+            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
@@ -56,7 +58,12 @@ class Connection(H11Protocol):
         if not self.transport.is_closing():
             self.transport.abort()
 
-    def _close_slowest(self) -> None:
+    def _make_room(self) -> None:
+        """Close the connection whose request has been coming for the longest time; this one, if that is it."""
         timers = {one: one._timer for one in self.connections if isinstance(one, Connection) and one._timer}
-        if timers:
-            min(timers, key=lambda one: timers[one].when())._give_up()
+        slowest = min(timers, key=lambda one: timers[one].when())  # this one has a timer
+        if slowest is self:
+            self.transport.write(_BUSY)
+            self.transport.close()
+        else:
+            slowest._give_up()

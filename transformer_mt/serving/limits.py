@@ -31,7 +31,7 @@ class Limits:
     arrival_seconds: int = 10
     """For the head of a request, and again for its body (408)."""
     connections: int = 1_000
-    """Open at a time; of more, those are closed that have sent no whole request for the longest time."""
+    """Open at a time; of more, those are closed whose request has been coming for the longest time (or 503)."""
 
     def problems(self) -> Iterator[str]:
         """What is wrong with them, each as `name: rule`."""
