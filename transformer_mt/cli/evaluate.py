@@ -128,6 +128,6 @@ def _calibration_lines(found: dict[str, Any]) -> list[str]:
             f"  from   to    {name:>6}  confidence  right",
         ]
         for row in one["bins"]:
-            interval = f"  {row['low']:.2f}   {row['high']:.2f}  {row['count']:6}"
+            interval = f"  {row['low']:.2f}   {row['high']:.2f}  {row['size']:6}"
             lines.append(f"{interval}       {row['confidence']:.3f}  {row['right']:.3f}")
     return lines

@@ -73,7 +73,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="file for the translations (default: standard output)"
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write one JSON object a line: score, flags, confidence")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write one JSON object a line: score, flags, confidence"
+    )
     parser.add_argument("--strict", action="store_true", help="exit with 3 when a line was flagged")
     parser.add_argument("--json", action="store_true", help="write JSON lines with scores and alternatives")
     parser.add_argument("--n-best", type=int, default=1, metavar="N", help="alternatives for each line (with --json)")

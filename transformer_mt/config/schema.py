@@ -305,8 +305,8 @@ class LoggingConfig:
     curves: bool = True
     """Draw the learning curves when the package matplotlib is installed."""
     wandb: str | None = None
-    """Project of Weights & Biases that is sent the configuration and the numbers of metrics.jsonl, no sentences. Its own
-    environment variables say how: WANDB_API_KEY, WANDB_MODE (offline, online), WANDB_BASE_URL, WANDB_ENTITY."""
+    """Project of Weights & Biases that is sent the configuration and the numbers of metrics.jsonl, no sentences. The
+    environment says how: WANDB_API_KEY, WANDB_MODE (online, offline), WANDB_BASE_URL, WANDB_ENTITY."""
     mlflow: str | None = None
     """Experiment of MLflow that is sent the same, where MLFLOW_TRACKING_URI says; mlflow.db of the working directory
     where that is not set."""

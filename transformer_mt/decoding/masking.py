@@ -47,9 +47,7 @@ class Masked:
         words = [match.start() for match in WORD.finditer(text)]
         return [bisect_right(words, place) - 1 for (is_unit, _), place in sorted(starts.items()) if is_unit]
 
-    def _put_back(
-        self, translation: str, links: Sequence[Link], begin: int
-    ) -> tuple[str, dict[tuple[bool, int], int]]:
+    def _put_back(self, translation: str, links: Sequence[Link], begin: int) -> tuple[str, dict[tuple[bool, int], int]]:
         """The text of `put_back`, and where in it each unit of the translation and each placeable is."""
         spans = [match.span() for match in UNIT.finditer(translation)]
         slots = self._target_slots([translation[slice(*span)] for span in spans], links, begin)

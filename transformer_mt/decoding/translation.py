@@ -54,8 +54,8 @@ class Translation:
     links: tuple[Link, ...] = ()
     """Numbers of source and target words that belong together; when they were asked for."""
     confidence: float | None = None
-    """The share of its words that a reference translation can be expected to have. None when it was not asked for, where
-    there are no words, and where the bundle has no calibration: those of older versions and imported ones have none."""
+    """The share of its words that a reference translation can be expected to have. None when it was not asked for,
+    where there are no words, and where the bundle has no calibration, as those of older versions and imported ones."""
     word_confidences: tuple[float, ...] = ()
     """For each word (all between blanks) the probability that a reference translation has it; with `confidence`."""
     word_probs: tuple[float, ...] = ()

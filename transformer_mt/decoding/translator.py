@@ -248,7 +248,9 @@ class Translator:
         out = {one for one in wanted if one in missing and not (one.is_number and can_be_said)}
         masked = [one for one in wanted if one in out or (wishes.markup and one.is_tag)]
         numbers = {one.text for one in missing if one.is_number and can_be_said}
-        return replace(row, masked=Masked(row.clean, masked), numbers=sayable_terms(sorted(numbers), self.tokenizers.tgt))
+        return replace(
+            row, masked=Masked(row.clean, masked), numbers=sayable_terms(sorted(numbers), self.tokenizers.tgt)
+        )
 
     def _translations(self, rows: Sequence[_Row], wishes: Wishes) -> list[Translation]:
         encoded = self.tokenizers.src.encode([row.text for row in rows])
@@ -294,7 +296,7 @@ class Translator:
         ]
         if wishes.by_consensus:
             answers = [_most_agreed_first(answer) for answer in answers]
-        if wishes.token_scores or wishes.confidence:
+        if parts and (wishes.token_scores or wishes.confidence):
             self._score(parts, answers, wishes)
         self._link(parts, answers, wishes)
         return answers
@@ -302,7 +304,9 @@ class Translator:
     def _score(self, parts: Sequence[tuple[_Row, _Part]], answers: Sequence[_Answer], wishes: Wishes) -> None:
         """Add to answers how probable the pieces, and the words, of each one's best text are."""
         best = [answer.hypotheses[0].tokens for answer in answers]
-        log_probs = self.searcher.token_log_probs([(one.segment, ids) for (_, one), ids in zip(parts, best, strict=True)])
+        log_probs = self.searcher.token_log_probs(
+            [(one.segment, ids) for (_, one), ids in zip(parts, best, strict=True)]
+        )
         of_words = word_probs(self.tokenizers.tgt, best, log_probs, [row.words for row, _ in parts])
         for answer, ids, of_pieces, probs in zip(answers, best, log_probs, of_words, strict=True):
             answer.tokens.extend(self._named(ids, of_pieces) if wishes.token_scores else ())

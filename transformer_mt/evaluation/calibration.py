@@ -1,8 +1,8 @@
 """Confidence that means something: of all words said with 0.8, eight in ten stand in a reference translation.
 
-A model's own probabilities are too high or too low by an amount that depends on the model. What they are worth is learnt
-from translations whose references are known, by isotonic regression (Zadrozny and Elkan 2002) on groups of like scores;
-how well that went is measured by the expected calibration error (Guo et al. 2017).
+A model's own probabilities are too high or too low, by an amount that depends on the model. What they are worth is
+learnt from translations whose references are known, by isotonic regression (Zadrozny and Elkan 2002) on groups of like
+scores; how well that went is measured by the expected calibration error (Guo et al. 2017).
 """
 
 from collections.abc import Sequence
@@ -107,20 +107,22 @@ def learn_calibration(lines: Sequence[Judged]) -> Calibration | None:
 def fit_curve(scores: Floats, targets: Floats) -> Curve:
     """The curve that never falls and is nearest to `targets` (N,) from 0 to 1, given `scores` (N,), by least squares.
 
-    Neighbouring scores are put into groups of the same size first: of each the mean score is kept, and the mean target
-    drawn towards that of all by one observation, so that no probability is 0 or 1 for want of data.
+    Neighbouring scores are put into groups of the same size first: of each the mean score is kept, and the mean target,
+    drawn towards that of all by one observation. No probability is 0 or 1 for want of data: to all, one of each is added.
     """
     order = np.argsort(scores, kind="stable")
     num_groups = int(np.clip(len(scores) // _LEAST_IN_GROUP, 1, _MOST_GROUPS))
     groups = np.array_split(order, num_groups)
-    mean = float(targets.mean())
+    mean = float(targets.sum() + 1) / (len(targets) + 2)  # Laplace
     places = np.array([scores[group].mean() for group in groups]).round(_DIGITS)
     levels = np.array([(targets[group].sum() + mean) / (len(group) + 1) for group in groups])
     sizes = np.array([float(len(group)) for group in groups])
     levels = isotonic(levels, sizes).round(_DIGITS)
     kept = np.unique(places, return_index=True)[1]  # many scores may be the same
     last = [*(kept[1:] - 1), len(places) - 1]
-    levels = np.array([np.average(levels[a : b + 1], weights=sizes[a : b + 1]) for a, b in zip(kept, last, strict=True)])
+    levels = np.array(
+        [np.average(levels[a : b + 1], weights=sizes[a : b + 1]) for a, b in zip(kept, last, strict=True)]
+    )
     return Curve(tuple(places[kept].tolist()), tuple(levels.round(_DIGITS).tolist()))
 
 
@@ -143,7 +145,7 @@ class Bin(NamedTuple):
 
     low: float
     high: float
-    count: int
+    size: int
     confidence: float
     """The mean."""
     right: float
@@ -168,7 +170,7 @@ def reliability(confidences: Floats, targets: Floats, edges: Floats | None = Non
 
 def calibration_error(bins: Sequence[Bin]) -> float:
     """The expected calibration error: by how much confidence and share of right ones differ, on average."""
-    return sum(one.count * abs(one.confidence - one.right) for one in bins) / sum(one.count for one in bins)
+    return sum(one.size * abs(one.confidence - one.right) for one in bins) / sum(one.size for one in bins)
 
 
 @dataclass(frozen=True, slots=True)

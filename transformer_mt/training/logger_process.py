@@ -52,7 +52,7 @@ def main() -> None:
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     opening = json.loads(messages.readline())
     try:
-        target = {"wandb": Wandb, "mlflow": MLflow}[opening["logger"]](opening, say)
+        target: Target = Wandb(opening, say) if opening["logger"] == "wandb" else MLflow(opening, say)
     except BaseException as error:  # some packages leave by SystemExit
         say(f"cannot be used: {_reason(error)} (the training goes on)")
         return
@@ -161,21 +161,21 @@ class MLflow:
         directory = Path(opening["directory"])
         identity = Identity(directory, "mlflow", opening["project"])
         self._client = MlflowClient()
-        self._run_id = self._resumed(identity.read())
-        if not self._run_id:
+        before = identity.read()
+        if before is not None and self._can_go_on(before):
+            self._run_id = before
+        else:
             self._run_id = self._begun(opening["project"], directory.name, opening["config"])
             identity.write(self._run_id)
         say(f"run {self._run_id} at {self._client.tracking_uri}")
 
-    def _resumed(self, run_id: str | None) -> str | None:
-        """`run_id` if there still is such a run, which then is running again."""
-        if run_id is None:
-            return None
+    def _can_go_on(self, run_id: str) -> bool:
+        """Whether there still is such a run, which then is running again."""
         try:
             self._client.update_run(run_id, status="RUNNING")
         except Exception:  # deleted, or elsewhere
-            return None
-        return run_id
+            return False
+        return True
 
     def _begun(self, experiment: str, name: str, config: dict[str, Any]) -> str:
         from mlflow.entities import Param

@@ -1,7 +1,7 @@
 """Weights & Biases and MLflow: each in a process of its own, so that nothing it does can stop or change a training.
 
-What it is told goes into a pipe as far as that takes it at once; the rest waits here, up to a limit, and what comes then
-is left out and counted. At the end it has some seconds; then it is ended.
+What it is told goes into a pipe as far as that takes it at once; the rest waits here, up to a limit, and what comes
+then is left out and counted. At the end it has some seconds; then it is ended.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ NAMES = ("wandb", "mlflow")
 """Keys of the section logging, packages and extras."""
 MOST_WAITING = 1 << 20
 """Bytes that wait here for a logger that does not keep up: some thousand records."""
-SECONDS_TO_END = {"finished": 30.0, "stopped": 5.0, "failed": 5.0}
+SECONDS_TO_END = {"finished": 30.0, "stopped": 10.0, "failed": 10.0}
 """That all loggers together have to send what is left."""
 _POLL = 0.02
 _AT_ONCE = 1 << 16
@@ -130,7 +130,7 @@ class Logger:
             with suppress(OSError):
                 pipe.close()
         if was_running:
-            yield f"warning: {self.name}: did not get done in {seconds:.0f} s and was ended; it may lack the last records"
+            yield f"warning: {self.name}: did not get done in {seconds:.0f} s and was ended; it may lack some records"
         elif code != 0:
             yield f"warning: {self.name}: its process ended with {code}"
         if self.lost:
