@@ -173,6 +173,22 @@ def test_the_heat_map_is_read_with_the_pointer_and_with_arrow_keys(page: Page, s
     assert len(page.run("return document.getElementById('as-text').textContent")) > 20
 
 
+def test_words_are_shown_where_attention_is_too_much(page: Page) -> None:
+    page.unfold("attention")
+    page.stub((400, {"error": "Invalid request: 9 attention weights exceed 8"}, {}), path="inspect")
+    page.translate("the cat")
+    assert page("inside-note").text == "9 attention weights exceed 8."
+    assert page.texts("#target-words .chip > :first-child") == ["le", "chat"] and not page("map").is_displayed()
+
+
+def test_a_line_that_cannot_be_looked_into_says_so(page: Page) -> None:
+    page.type("the cat " * 6)
+    page.until(lambda: "at most 7 in one part" in page("inside-note").text)
+    assert not page("words").is_displayed() and not page("attention").is_displayed()
+    page.translate("the cat")
+    assert page("words").is_displayed() and page("inside-note").text == ""
+
+
 def test_a_file_is_sent_with_a_bar_and_comes_back_as_a_link(page: Page, translator: Translator, tmp_path: Path) -> None:
     lines = ["the red bird sees a cat", "", "the old house"] * 40
     path = tmp_path / "three & <b>lines.txt"
@@ -216,6 +232,7 @@ def test_a_dropped_file_is_taken(page: Page) -> None:
         (400, {}, "Words of the server.", False),
         (403, {}, "wants an API key", False),
         (500, {}, "made a mistake", False),
+        (200, {}, "made a mistake", False),
     ],
 )
 def test_trouble_is_told_in_words_and_tried_again_where_that_helps(

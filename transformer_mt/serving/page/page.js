@@ -1,6 +1,6 @@
 // The page: type, and see the translation. Texts are only ever put into text nodes.
 
-import { ask, key, look } from "./api.js";
+import { ask, key, look, Trouble } from "./api.js";
 import { Files } from "./files.js";
 import { Heads, refill } from "./heads.js";
 import { difference, make, show, wordsOf } from "./text.js";
@@ -11,6 +11,7 @@ const AUTO = "auto";
 const NO_CONTEST = 1000; // characters: of a longer text, other translations would be as long
 const LONGEST_WAIT = 30;
 const PATIENCE = 300; // after how many milliseconds a translation that is not there yet is worth a word
+const MOST_KNOWN = 50; // lines that need not be looked into again
 const AT_REST = 150; // how long the reader has to stay on a line before it is looked into
 
 const $ = (id) => document.getElementById(id);
@@ -96,6 +97,7 @@ async function translate(attempt = 0) {
   try {
     const answer = await ask("translate", body, running.signal);
     if (mine !== latest) return;
+    if (typeof answer.translatedText !== "string") throw new Trouble("The server made a mistake.");
     stop();
     present(answer, text);
   } catch (error) {
@@ -175,41 +177,52 @@ function point(number) {
   });
 }
 
-/** Look into the chosen line, once for its words and once more if its attention is wanted. */
+/** Look into the chosen line, with its attention if that is wanted and not too much. */
 async function inspect() {
   line = Number($("line").value);
-  const mine = latest;
+  const [mine, here] = [latest, line];
   const [text, translation] = pairs()[line];
-  const { source, target } = shown;
-  const wantsAttention = $("attention").open;
-  const body = { q: text, translation, source, target, attention: wantsAttention };
-  const name = JSON.stringify([source, target, text, translation]);
+  if (!translation.trim()) return reveal(null, "");
   const longest = Math.max(text.length, translation.length);
   if (longest > (settings.inspectionLimit ?? Infinity)) return reveal(null, "This line is too long to look into.");
+  const body = { q: text, translation, source: shown.source, target: shown.target };
+  const wantsAttention = $("attention").open;
+  let [found, note] = [null, ""];
   try {
-    if (!known.has(name) || (wantsAttention && !known.get(name).attention)) {
-      known.set(name, await ask("inspect", body, running.signal));
-      if (known.size > 50) known.delete(known.keys().next().value);
-    }
+    found = await lookInto(body, wantsAttention).catch((error) => {
+      if (error.status !== 400 || !wantsAttention) throw error;
+      note = error.message;
+      return lookInto(body, false);
+    });
   } catch (error) {
     if (mine !== latest || error.name === "AbortError") return;
     if (error.status === undefined) throw error;
     if (error.status === 404 || error.status === 405) $("inside").hidden = true; // another server than ours
     if (error.wait !== null) later("inspect", error.wait * 1000, inspect);
-    return reveal(null, error.message);
+    note = error.message;
   }
-  if (mine !== latest || line !== Number($("line").value)) return;
-  const { src, tgt } = known.get(name).words;
+  if (mine !== latest || here !== Number($("line").value)) return;
+  const { src, tgt } = found?.words ?? { src: [], tgt: [] };
   const isSame = src.length === wordsOf(text).length && tgt.length === wordsOf(translation).length;
-  if (isSame) reveal(known.get(name), "");
+  if (!found || isSame) reveal(found, note);
   else reveal(null, "The words of this line cannot be told apart.");
+}
+
+/** What the server tells of a line, each time it is asked for the first time. */
+async function lookInto(body, attention) {
+  const name = JSON.stringify(body);
+  if (!known.has(name) || (attention && !known.get(name).attention)) {
+    known.set(name, await ask("inspect", { ...body, attention }, running.signal));
+    if (known.size > MOST_KNOWN) known.delete(known.keys().next().value);
+  }
+  return known.get(name);
 }
 
 /** Show what is inside a translation, or tell why there is nothing to show. */
 function reveal(inspection, note) {
   words.clear();
   $("inside-note").textContent = note;
-  $("chips").hidden = !inspection;
+  for (const part of ["words", "attention"]) $(part).hidden = !inspection;
   heads.show($("attention").open ? inspection : null);
   if (!inspection) return;
   $("measure").textContent = inspection.confidence
