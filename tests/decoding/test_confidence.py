@@ -1,22 +1,27 @@
 """Confidence of translations: one number for each word, however it was decoded, and kept in the bundle."""
 
+import errno
 import json
 import math
+import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from transformer_mt import files
 from transformer_mt.bundle import Bundle, load_bundle, replace_calibration, save_bundle
 from transformer_mt.cli.main import main
 from transformer_mt.data.pairs import Pair
 from transformer_mt.decoding.confidence import calibrate, examine_confidence
 from transformer_mt.decoding.translation import Translation, Wishes
 from transformer_mt.decoding.translator import Translator
-from transformer_mt.errors import BundleError, DataError
+from transformer_mt.errors import BundleError, DataError, TransformerMTError
 from transformer_mt.evaluation.calibration import Calibration, Curve
+from transformer_mt.files import Point
 
 WISHES = Wishes(confidence=True, token_scores=True)
 STEEP = Calibration(Curve((0.0, 1.0), (0.1, 0.9)), Curve((0.0, 1.0), (0.0, 0.5)), 100, 10)
@@ -144,21 +149,46 @@ def test_a_bundle_that_was_replaced_meanwhile_is_not_touched(copy: Path) -> None
     assert load_bundle(copy).facts["step"] == 999 and load_bundle(copy).calibration == first.calibration
 
 
+def test_a_write_that_fails_anywhere_leaves_the_old_bundle_or_the_new_one(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, passed = load_bundle(copy), 0
+
+    def fail(point: Point, path: Path) -> None:
+        nonlocal passed
+        passed += 1
+        if passed == at:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    for at in range(1, 100):
+        passed = 0
+        monkeypatch.setattr(files, "at_point", fail)
+        with suppress(TransformerMTError):
+            replace_calibration(first, STEEP)
+        monkeypatch.setattr(files, "at_point", lambda point, path: None)
+        found = load_bundle(copy).calibration
+        assert found in (STEEP, first.calibration)
+        if passed < at:
+            break
+        replace_calibration(first, first.calibration or STEEP)
+    assert at > 10
+
+
 def test_an_old_bundle_learns_it_by_evaluate_and_then_has_it(
     bundle: Bundle, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = tmp_path / "old"
     save_bundle(old, replace(bundle, calibration=None))
-    files = {name: str(tiny_run.parent / f"{name}.en") for name in ("val", "test")}
+    texts = {name: str(tiny_run.parent / f"{name}.en") for name in ("val", "test")}
     report = tmp_path / "report.jsonl"
-    translate_test = ["translate", str(old), files["test"], "-o", str(tmp_path / "out"), "--report", str(report)]
+    translate_test = ["translate", str(old), texts["test"], "-o", str(tmp_path / "out"), "--report", str(report)]
     assert main(translate_test) == 0
     told = f"`transformer-mt evaluate {old} --split validation --calibrate` learns it"
     assert told in capsys.readouterr().err
     assert {json.loads(line)["confidence"] for line in report.read_text().splitlines()} == {None}
     for command in (
         ["evaluate", str(old), "--calibration"],
-        ["translate", str(old), files["test"], "--json", "--confidence"],
+        ["translate", str(old), texts["test"], "--json", "--confidence"],
     ):
         assert main(command) == 2 and told in capsys.readouterr().err
     assert main(["evaluate", str(old), "--split", "validation", "--calibrate", "--beam-size", "2"]) == 0
@@ -172,8 +202,10 @@ def test_an_old_bundle_learns_it_by_evaluate_and_then_has_it(
     assert sum(one["size"] for one in found["lines"]["bins"]) == 30
     assert main(translate_test) == 0
     assert all(0 < json.loads(line)["confidence"] < 1 for line in report.read_text().splitlines())
+    assert main([*translate_test, "--no-confidence"]) == 0
+    assert {json.loads(line)["confidence"] for line in report.read_text().splitlines()} == {None}
     capsys.readouterr()
-    assert main(["translate", str(old), files["test"], "--json", "--confidence"]) == 0
+    assert main(["translate", str(old), texts["test"], "--json", "--confidence"]) == 0
     for line in capsys.readouterr().out.splitlines():
         one = json.loads(line)
         assert len(one["word_confidences"]) == len(one["translation"].split()) and 0 < one["confidence"] < 1

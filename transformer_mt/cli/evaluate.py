@@ -71,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
         raise TransformerMTError(f"--calibration: {uncalibrated(args.bundle)}")
     pairs = file_pairs(args.src, args.ref) if args.src else configured_pairs(loaded.bundle, args.split, tell)
     directory = args.output or args.bundle / ("evaluation" if args.src else f"evaluation-{args.split}")
-    check_directory(directory)  # before the work, which would be lost if it could not be written
+    for needed in (directory, loaded.bundle.path.resolve().parent) if args.calibrate else (directory,):
+        check_directory(needed)  # before the work, which would be lost if it could not be written
     tell(f"translating {len(pairs):,} sentences")
     directory.mkdir(parents=True, exist_ok=True)
     wishes = Wishes(confidence=args.calibration or args.calibrate)

@@ -80,7 +80,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="write JSON lines with scores and alternatives")
     parser.add_argument("--n-best", type=int, default=1, metavar="N", help="alternatives for each line (with --json)")
     parser.add_argument("--token-scores", action="store_true", help="log-probability of each piece (with --json)")
-    parser.add_argument("--confidence", action="store_true", help="how sure each word and the line is (with --json)")
+    parser.add_argument(
+        "--confidence",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="how sure each line is, and each word with --json (default: in the report only)",
+    )
     parser.add_argument("--alignments", type=Path, metavar="FILE", help="write which words belong together, as 0-0 1-2")
     parser.add_argument("--resume", action="store_true", help="go on with an output that was interrupted")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share the CPU's cores")
@@ -112,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
         raise TransformerMTError(
             f"--n-best: must be at most the beam size ({translator.settings.beam_size}), got {args.n_best}"
         )
-    if (args.confidence or args.report) and translator.calibration is None:
+    if _wants_confidence(args) and translator.calibration is None:
         if args.confidence:
             raise TransformerMTError(f"--confidence: {uncalibrated(args.bundle)}")
         tell(f"--report: {uncalibrated(args.bundle)}")
@@ -233,8 +238,8 @@ def _check(args: argparse.Namespace) -> None:
         raise TransformerMTError("--n-best: alternatives need --json; plain output has one line a sentence")
     if args.token_scores and not args.json:
         raise TransformerMTError("--token-scores: need --json; plain output has one line a sentence")
-    if args.confidence and not args.json:
-        raise TransformerMTError("--confidence: needs --json; --report has that of each line beside a plain output")
+    if args.confidence and not args.json and args.report is None:
+        raise TransformerMTError("--confidence: needs --json or --report; plain output has one line a sentence")
     if args.resume and (args.output is None or args.input == "-"):
         raise TransformerMTError("--resume: needs an input file and -o FILE")
     _check_sampling(args)
@@ -270,6 +275,10 @@ def _check_files(args: argparse.Namespace) -> None:
 def _count_lines(path: Path) -> int:
     with path.open("rb") as file:
         return sum(1 for _ in file)
+
+
+def _wants_confidence(args: argparse.Namespace) -> bool:
+    return args.report is not None if args.confidence is None else bool(args.confidence)
 
 
 def _draws(args: argparse.Namespace) -> bool:
@@ -309,7 +318,7 @@ def _wishes(args: argparse.Namespace, translator: Any) -> Any:
         by_consensus=bool(args.mbr),
         glossary=Glossary.load(args.glossary, translator.tokenizers.tgt) if args.glossary else None,
         token_scores=args.token_scores,
-        confidence=(args.confidence or args.report is not None) and translator.calibration is not None,
+        confidence=_wants_confidence(args) and translator.calibration is not None,
         alignments=args.alignments is not None,
         protect=args.protect,
     )

@@ -103,7 +103,6 @@ class Translator:
         settings: DecodingConfig,
         max_source_pieces: int,
         shortlist: Shortlist | None = None,
-        calibration: Calibration | None = None,
     ) -> None:
         """`max_source_pieces` is the longest source, eos included, that is translated in one part.
 
@@ -113,7 +112,8 @@ class Translator:
         self.precision = decoding_precision(settings.precision, self.device)
         self.tokenizers = tokenizers
         self.settings = settings
-        self.calibration = calibration
+        self.calibration: Calibration | None = None
+        """What the probabilities of words are worth, where the bundle knows; without it there is no confidence."""
         self.rules = TermRules.of(tokenizers.tgt)
         ready = [packed(model, self.precision) for model in models]
         self.searcher = Searcher(ready, settings, self.rules, self._narrowing(shortlist))
@@ -150,8 +150,9 @@ class Translator:
                 )
         limits = (int(one.facts.get("max_source_pieces", one.config.data.max_length)) for one in bundles)
         models = [bundle.model.to(device).eval() for bundle in bundles]
-        settings = settings or first.config.decoding
-        return cls(models, first.tokenizers, settings, min(limits), first.shortlist, first.calibration)
+        made = cls(models, first.tokenizers, settings or first.config.decoding, min(limits), first.shortlist)
+        made.calibration = first.calibration
+        return made
 
     @property
     def arithmetic(self) -> str:
@@ -248,9 +249,8 @@ class Translator:
         out = {one for one in wanted if one in missing and not (one.is_number and can_be_said)}
         masked = [one for one in wanted if one in out or (wishes.markup and one.is_tag)]
         numbers = {one.text for one in missing if one.is_number and can_be_said}
-        return replace(
-            row, masked=Masked(row.clean, masked), numbers=sayable_terms(sorted(numbers), self.tokenizers.tgt)
-        )
+        terms = sayable_terms(sorted(numbers), self.tokenizers.tgt)
+        return replace(row, masked=Masked(row.clean, masked), numbers=terms)
 
     def _translations(self, rows: Sequence[_Row], wishes: Wishes) -> list[Translation]:
         encoded = self.tokenizers.src.encode([row.text for row in rows])
@@ -288,8 +288,7 @@ class Translator:
 
     def _answers(self, parts: Sequence[tuple[_Row, _Part]], wishes: Wishes) -> list[_Answer]:
         """The translations of parts, each given with its row."""
-        searched = [part.segment for _, part in parts]
-        found = self.searcher.search(searched, wishes.n_best, wishes.sampling)
+        found = self.searcher.search([part.segment for _, part in parts], wishes.n_best, wishes.sampling)
         texts = iter(self.tokenizers.tgt.decode([one.tokens for hypotheses in found for one in hypotheses]))
         answers = [
             _Answer([LINE_BREAKS.sub(" ", next(texts)).strip() for _ in hypotheses], hypotheses) for hypotheses in found
@@ -304,9 +303,7 @@ class Translator:
     def _score(self, parts: Sequence[tuple[_Row, _Part]], answers: Sequence[_Answer], wishes: Wishes) -> None:
         """Add to answers how probable the pieces, and the words, of each one's best text are."""
         best = [answer.hypotheses[0].tokens for answer in answers]
-        log_probs = self.searcher.token_log_probs(
-            [(one.segment, ids) for (_, one), ids in zip(parts, best, strict=True)]
-        )
+        log_probs = self.searcher.token_log_probs(list(zip((part.segment for _, part in parts), best, strict=True)))
         of_words = word_probs(self.tokenizers.tgt, best, log_probs, [row.words for row, _ in parts])
         for answer, ids, of_pieces, probs in zip(answers, best, log_probs, of_words, strict=True):
             answer.tokens.extend(self._named(ids, of_pieces) if wishes.token_scores else ())
@@ -345,10 +342,10 @@ class Translator:
             alternatives = list(zip(answers[0].texts, scores, strict=True))
         probs = [prob for answer in answers for prob in answer.word_probs]
         if row.masked is not None:
-            begin = len(UNIT.findall(row.beginning))
-            masked, of_masked = (text if answers else row.beginning), links
-            text, links = row.masked.put_back(masked, of_masked, begin)
-            probs = probs_with_placeables(text, row.masked.words_of_units(masked, of_masked, begin), probs)
+            begin, text = len(UNIT.findall(row.beginning)), text if answers else row.beginning
+            words = row.masked.words_of_units(text, links, begin)
+            text, links = row.masked.put_back(text, links, begin)
+            probs = probs_with_placeables(text, words, probs)
             for place, (other, score) in enumerate(alternatives):
                 alternatives[place] = row.masked.put_back(other, answers[0].links[place], begin)[0], score
         found = Translation(

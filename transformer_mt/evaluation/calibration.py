@@ -108,7 +108,8 @@ def fit_curve(scores: Floats, targets: Floats) -> Curve:
     """The curve that never falls and is nearest to `targets` (N,) from 0 to 1, given `scores` (N,), by least squares.
 
     Neighbouring scores are put into groups of the same size first: of each the mean score is kept, and the mean target,
-    drawn towards that of all by one observation. No probability is 0 or 1 for want of data: to all, one of each is added.
+    drawn towards that of all by one observation. One right and one wrong are added to all, so that no probability is 0
+    or 1 for want of data.
     """
     order = np.argsort(scores, kind="stable")
     num_groups = int(np.clip(len(scores) // _LEAST_IN_GROUP, 1, _MOST_GROUPS))
