@@ -1,6 +1,7 @@
 """What a server answers: what `translate` makes of the same lines, in the shape that was asked for."""
 
 import json
+import time
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -129,6 +130,19 @@ def test_metrics_are_as_prometheus_reads_them(server: Server) -> None:
     assert "secret" not in text
     for line in text.splitlines():
         assert line.startswith("# ") or float(line.rpartition(" ")[2]) >= 0
+
+
+def test_an_answer_leaves_at_once(server: Server) -> None:
+    """A socket without TCP_NODELAY keeps the second part of an answer for 40 ms."""
+    connection = server.connect()
+    seconds = []
+    for _ in range(20):
+        started = time.perf_counter()
+        connection.request("GET", "/health")
+        assert connection.getresponse().read() == b'{"status":"ok"}'
+        seconds.append(time.perf_counter() - started)
+    connection.close()
+    assert min(seconds[5:]) < 0.03
 
 
 def multipart(values: dict[str, str], name: str = "", content: bytes = b"") -> tuple[bytes, dict[str, str]]:

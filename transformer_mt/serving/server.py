@@ -27,10 +27,12 @@ _STOP_SECONDS = 25
 def open_socket(host: str, port: int) -> socket.socket:
     """A socket at this address that does not listen yet; raises TransformerMTError where there can be none."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
     except OSError as error:
         raise TransformerMTError(f"--host {host}: is no address of this machine ({error.strerror})") from None
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened = socket.socket(family, kind, protocol)  # with the protocol: asyncio has answers leave at once only then
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(address)
