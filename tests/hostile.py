@@ -6,6 +6,7 @@ is looked at.
 
 import io
 import json
+import math
 import os
 import pickle
 import shutil
@@ -244,6 +245,25 @@ STATES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+def calibration(**changes: Any) -> str:
+    level = {"scores": [0.5], "probabilities": [0.5]}
+    return json.dumps({"words": level, "lines": level, "num_words": 1, "num_lines": 1, **changes})
+
+
+CALIBRATIONS = {
+    "a-list": "[1]", "nested": NESTED, "digits": DIGITS, "null": calibration(words=None),
+    "unknown-key": calibration(__class__="os.system"), "count-text": calibration(num_words="many"),
+    "nan": calibration(words={"scores": [math.nan], "probabilities": [0.5]}),
+    "above-one": calibration(words={"scores": [0.5], "probabilities": [1e300]}),
+    "falls": calibration(lines={"scores": [0.1, 0.2], "probabilities": [0.5, 0.4]}),
+    "two-at-once": calibration(lines={"scores": [0.1, 0.1], "probabilities": [0.4, 0.5]}),
+    "uneven": calibration(lines={"scores": [0.1, 0.2], "probabilities": [0.5]}),
+    "empty": calibration(lines={"scores": [], "probabilities": []}),
+    "many-points": calibration(lines={"scores": [n / 1e6 for n in range(5000)], "probabilities": [0.5] * 5000}),
+    "true": calibration(lines={"scores": [True], "probabilities": [0.5]}),
+}  # fmt: skip
+
+
 def spoiled_bundles(canary: Path) -> dict[str, Spoil]:
     no_pieces, shortlist = torch.zeros(0, dtype=torch.int32), "shortlist.safetensors"
     numbers = torch.zeros(309, 2, dtype=torch.int32)
@@ -274,6 +294,8 @@ def spoiled_bundles(canary: Path) -> dict[str, Spoil]:
         "golden-huge-beam": golden(beam_size=10**9),
         "golden-other-precision": golden(precision={}),
         "golden-unknown-key": golden(__class__="os.system"),
+        **{f"calibration-{name}": put("calibration.json", content) for name, content in CALIBRATIONS.items()},
+        "calibration-pickle": put("calibration.json", files["pickle"]),
         "shortlist-pickle": put(shortlist, files["pickle"]),
         "shortlist-half": with_tensors(shortlist, likely=numbers),
         "shortlist-flat": with_tensors(shortlist, likely=numbers[:, 0], always=no_pieces),

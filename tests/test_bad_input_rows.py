@@ -1,7 +1,7 @@
 """The list of bad inputs: what comes in, what is done about it, and the tests that hold it.
 
 A row without a test fails here, and so does a test that bears the number of a row and is not named in it. What a
-translator does with text that makes a model loop, and what a server is sent, are lists of their own.
+translator does with text that makes a model loop is a list of its own.
 """
 
 import re
@@ -381,11 +381,54 @@ ROWS = {
         "everything works",
         "training/test_bad_environment.py::test_row_72_all_of_it_works_without_a_network",
     ),
+    # server
+    73: row(
+        "a body of 2 GB, in chunks, compressed, deep, slow, of another type; keys twice",
+        "413, 408, 415 or 400 in bounded memory; others are served",
+        *(
+            f"serving/test_hostile_requests.py::test_row_73_{name}"
+            for name in (
+                "bodies_that_are_too_long_are_refused",
+                "a_body_that_never_ends_is_cut_off_in_bounded_memory",
+                "bodies_that_are_no_request_are_refused",
+                "slow_senders_are_disconnected_and_do_not_hold_up_others",
+                "a_second_request_that_comes_slowly_is_disconnected_too",
+                "a_body_that_comes_slowly_is_told_so",
+                "what_all_bodies_hold_together_is_bounded",
+                "what_is_no_http_is_answered_with_400_or_413",
+            )
+        ),
+    ),
+    74: row(
+        "q, languages, format and alternatives that make no sense",
+        "400 in LibreTranslate's words, nothing echoed",
+        "serving/test_hostile_requests.py::test_row_74_parameters_that_make_no_sense_are_refused",
+        "serving/test_fields.py::test_any_json_is_an_order_or_refused",
+    ),
+    75: row(
+        "clients that leave, too many at once, other methods, paths out of the page's folder",
+        "work is not begun, 503 with the time to wait, the right status",
+        *(
+            f"serving/test_hostile_requests.py::test_row_75_{name}"
+            for name in (
+                "what_nobody_waits_for_is_not_begun",
+                "beyond_the_queue_503_comes_at_once_with_the_time_to_wait",
+                "beyond_the_connections_slow_ones_are_closed_first",
+                "what_takes_too_long_is_told_so_and_given_up",
+                "methods_and_paths_that_are_not_there",
+            )
+        ),
+    ),
+    76: row(
+        "text that makes models loop",
+        "an answer of bounded length; blank texts as they are",
+        "serving/test_hostile_requests.py::test_row_76_text_that_makes_models_loop_is_answered_in_bounds",
+    ),
 }
 
 
 def test_no_row_is_missing() -> None:
-    assert list(ROWS) == list(range(1, 73))
+    assert list(ROWS) == list(range(1, 77))
     assert all(row.input and row.outcome and row.tests for row in ROWS.values())
 
 

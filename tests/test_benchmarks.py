@@ -129,3 +129,13 @@ def test_what_protection_keeps_is_counted(tiny_run: Path) -> None:
     assert row["kept_plain"] < row["kept_protect"] == row["planted"] == 20
     assert row["lost_unflagged_plain"] == 0 and row["clean_equal"] == row["clean"] == 30
     assert row["bleu_clean_plain"] == row["bleu_clean_protect"] > 80 and row["guards_us"] > 0
+
+
+def test_a_server_under_load_gives_every_answer_to_its_owner(tiny_run: Path) -> None:
+    pytest.importorskip("uvicorn", reason="the extra serve has it")
+    words = ("load", "--bundle", tiny_run, "--src", tiny_run.parent / "val.en", "--precision", "fp32", "--no-wait")
+    rows = [json.loads(line) for line in measured(*words, "--requests", 60, "--clients", 1, 8, "--json")]
+    assert [row["clients"] for row in rows] == [1, 8]
+    for row in rows:
+        assert (row["wrong"], row["lost"]) == (0, 0) and row["right"] + row["bad_refused"] == row["requests"] == 60
+        assert 0 < row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"] and row["right"] > 50

@@ -28,6 +28,7 @@ def test_what_is_saved_is_loaded(tiny_run: Path, tmp_path: Path) -> None:
     assert second.config == first.config
     assert second.facts == first.facts
     assert second.golden == first.golden
+    assert second.calibration == first.calibration is not None
     weights = dict(second.model.named_parameters())
     assert all(torch.equal(weight, weights[name]) for name, weight in first.model.named_parameters())
 
@@ -51,7 +52,7 @@ def test_no_file_can_execute(tiny_run: Path) -> None:
     names = {path.name for path in (tiny_run / "bundle").rglob("*") if path.is_file()}
     assert names == {
         "manifest.json", "bundle.json", "config.yaml", "model.safetensors", "joint.model", "golden.jsonl",
-        "shortlist.safetensors", "README.md",
+        "shortlist.safetensors", "calibration.json", "README.md",
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ model.safetensors   the weights
 tokenizer/          the SentencePiece model or models
 golden.jsonl        sentences with the translations this model gave when it was written
 shortlist.safetensors  what each source piece became in training (not in bundles of older versions)
+calibration.json    what the probabilities of its words are worth (not in bundles of older versions)
 README.md           the model card, for people, who may change it: nothing is read from it (not in older bundles)
 """
 
@@ -29,24 +30,28 @@ from transformer_mt.data.shortlist import Shortlist
 from transformer_mt.data.tokenizer import JOINT_FILE, SOURCE_FILE, TARGET_FILE, TokenizerPair
 from transformer_mt.data.vocabulary import PAD_ID
 from transformer_mt.errors import BundleError, DataError
+from transformer_mt.evaluation.calibration import Calibration
 from transformer_mt.files import (
     atomic_directory,
     atomic_file,
+    copy_by_links,
     parse_json,
     read_json,
     read_small_text,
     sha256_of,
     write_json,
 )
-from transformer_mt.manifest import MANIFEST, verify_manifest, write_manifest
+from transformer_mt.manifest import MANIFEST, update_manifest, verify_manifest, write_manifest
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.tensors import load_tensors, load_weights, save_tensors
 
 FORMAT_VERSION = 1
 SHORTLIST_FILE = "shortlist.safetensors"
+CALIBRATION_FILE = "calibration.json"
 CARD_FILE = "README.md"
-_FILES = ("bundle.json", "config.yaml", "model.safetensors", "golden.jsonl", SHORTLIST_FILE) + tuple(
-    f"tokenizer/{name}" for name in (JOINT_FILE, SOURCE_FILE, TARGET_FILE)
+_FILES = (
+    *("bundle.json", "config.yaml", "model.safetensors", "golden.jsonl", SHORTLIST_FILE, CALIBRATION_FILE),
+    *(f"tokenizer/{name}" for name in (JOINT_FILE, SOURCE_FILE, TARGET_FILE)),
 )
 
 
@@ -73,6 +78,7 @@ class Bundle:
     shortlist: Shortlist | None = None
     path: Path | None = None
     """Where it was loaded from."""
+    calibration: Calibration | None = None
 
 
 def build_model(config: Config, tokenizers: TokenizerPair) -> Transformer:
@@ -90,6 +96,8 @@ def save_bundle(path: Path, bundle: Bundle, weights: dict[str, Tensor] | None = 
         if bundle.shortlist is not None:
             tables = {name: torch.from_numpy(table) for name, table in asdict(bundle.shortlist).items()}
             save_tensors(directory / SHORTLIST_FILE, tables)
+        if bundle.calibration is not None:
+            write_json(directory / CALIBRATION_FILE, bundle.calibration.to_json())
         about = {"format_version": FORMAT_VERSION, "written_by": f"transformer_mt {__version__}"}
         languages = {"src_lang": bundle.config.data.src_lang, "tgt_lang": bundle.config.data.tgt_lang}
         write_json(directory / "bundle.json", {**about, **languages, "facts": bundle.facts})
@@ -116,7 +124,33 @@ def load_bundle(path: Path) -> Bundle:
     load_weights(model, weights, directory / "model.safetensors")
     golden = _read_golden(directory / "golden.jsonl", tokenizers)
     shortlist = _read_shortlist(directory / SHORTLIST_FILE, tokenizers)
-    return Bundle(config, model.eval(), tokenizers, golden, about["facts"], shortlist, directory)
+    calibration = _read_calibration(directory / CALIBRATION_FILE)
+    return Bundle(config, model.eval(), tokenizers, golden, about["facts"], shortlist, directory, calibration)
+
+
+def replace_calibration(bundle: Bundle, calibration: Calibration) -> None:
+    """Write `calibration` into the directory that `bundle` was loaded from, atomically; all else stays as it is.
+
+    Raises BundleError when it was replaced by another bundle meanwhile.
+    """
+    assert bundle.path is not None
+    path = bundle.path.resolve()  # where it is a link, what it leads to is exchanged
+    with atomic_directory(path) as directory:
+        copy_by_links(path, directory)
+        (directory / CALIBRATION_FILE).unlink(missing_ok=True)
+        write_json(directory / CALIBRATION_FILE, calibration.to_json())
+        update_manifest(directory, CALIBRATION_FILE)
+        if _read_about(path)["facts"] != bundle.facts:
+            raise BundleError(f"{path}: was replaced by another bundle meanwhile; run the same command again")
+
+
+def _read_calibration(path: Path) -> Calibration | None:
+    if not path.exists():
+        return None
+    try:
+        return Calibration.from_json(read_json(path))
+    except (DataError, ValueError) as error:
+        raise BundleError(f"{path}: is damaged ({error})") from None
 
 
 def _check_shared(config: Config, tokenizers: TokenizerPair, directory: Path) -> None:

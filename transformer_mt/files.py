@@ -173,6 +173,21 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         yield temporary
 
 
+def copy_by_links(source: Path, target: Path) -> None:
+    """Fill the empty directory `target` with what is in `source`: the same files, where the system can link them.
+
+    So neither may be written to afterwards, only replaced.
+    """
+
+    def link(one: str, other: str) -> None:
+        try:
+            os.link(one, other, follow_symlinks=False)
+        except OSError:
+            shutil.copy2(one, other, follow_symlinks=False)
+
+    shutil.copytree(source, target, symlinks=True, copy_function=link, dirs_exist_ok=True)
+
+
 @contextmanager
 def _committed(path: Path) -> Iterator[Path]:
     """A name beside `path` for what is written; it takes the name `path`, durably, when the block ends well.

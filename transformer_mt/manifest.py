@@ -13,8 +13,18 @@ MANIFEST = "manifest.json"
 def write_manifest(directory: Path) -> None:
     """Write size and SHA-256 of every file below `directory` into its manifest.json."""
     files = sorted(p for p in directory.rglob("*") if p.is_file() and p != directory / MANIFEST)
-    entries = {str(p.relative_to(directory)): {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in files}
-    write_json(directory / MANIFEST, {"files": entries})
+    write_json(directory / MANIFEST, {"files": {str(p.relative_to(directory)): _entry(p) for p in files}})
+
+
+def update_manifest(directory: Path, name: str) -> None:
+    """Enter the file `name` of `directory` as it is now; what the manifest says of others stays."""
+    files = read_json(directory / MANIFEST)["files"]
+    files[name] = _entry(directory / name)
+    write_json(directory / MANIFEST, {"files": files})
+
+
+def _entry(path: Path) -> dict[str, int | str]:
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 
 def verify_manifest(directory: Path, to_be_read: Collection[str], may_change: Collection[str] = ()) -> None:

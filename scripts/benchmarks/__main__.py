@@ -14,6 +14,7 @@ import curves  # noqa: E402
 import data  # noqa: E402
 import decode  # noqa: E402
 import invariance  # noqa: E402
+import load  # noqa: E402
 import long_file  # noqa: E402
 import protect  # noqa: E402
 import save  # noqa: E402
@@ -37,6 +38,8 @@ examples:
   scripts/benchmark soak --bundle RUN --src TEXT --minutes 120                   memory and open files over time
   scripts/benchmark protect --bundle RUN --src TEXT --ref TEXT                   what translate --protect keeps
   scripts/benchmark attribution --bundle RUN --src TEXT --ref TEXT               does it find what was planted?
+  scripts/benchmark load --bundle RUN --src TEXT                                 a server under load
+  scripts/benchmark load --bundle RUN --src TEXT --hostile                       and with clients that mean harm
   scripts/benchmark data doctor --pairs 1000000 --json
   scripts/benchmark curves runs/bf16 runs/fp32 -o precision.png
 """
@@ -62,6 +65,7 @@ def main() -> None:
     save.add_parser(measurements)
     invariance.add_parser(measurements)
     long_file.add_parser(measurements)
+    load.add_parser(measurements)
     args = parser.parse_args()
     args.run(args)
 

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transformer_mt.bundle import load_bundle
+from transformer_mt.decoding.characters import LINE_BREAKS
 from transformer_mt.decoding.placeables import is_changed, lost, placeables
 from transformer_mt.decoding.search import Sampling
 from transformer_mt.decoding.terms import Glossary
 from transformer_mt.decoding.translation import Wishes
-from transformer_mt.decoding.translator import LINE_BREAKS, Translator
+from transformer_mt.decoding.translator import Translator
 from transformer_mt.evaluation.scores import corpus_bleu
 
 PROTECT = Wishes(protect=True)

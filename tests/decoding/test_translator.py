@@ -14,12 +14,13 @@ from transformer_mt.bundle import load_bundle
 from transformer_mt.config.schema import Arithmetic
 from transformer_mt.data.batching import pad_rows
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID
+from transformer_mt.decoding.characters import LINE_BREAKS
 from transformer_mt.decoding.precision import precisions
 from transformer_mt.decoding.search import Sampling, SearchSettings, beam_search
 from transformer_mt.decoding.segments import segments
 from transformer_mt.decoding.step import ModelStep
 from transformer_mt.decoding.translation import Wishes
-from transformer_mt.decoding.translator import LINE_BREAKS, Translator
+from transformer_mt.decoding.translator import Translator
 from transformer_mt.model.transformer import Transformer
 
 

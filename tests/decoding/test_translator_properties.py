@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from tests.tiny import WORDS
 from transformer_mt.bundle import Bundle, load_bundle
 from transformer_mt.cli.main import main
+from transformer_mt.decoding.characters import LINE_BREAKS
 from transformer_mt.decoding.translation import Translation
-from transformer_mt.decoding.translator import LINE_BREAKS, Translator
+from transformer_mt.decoding.translator import Translator
 from transformer_mt.device import set_threads
 from transformer_mt.native import build
 

@@ -33,13 +33,15 @@ def metrics(run: Path) -> list[dict[str, object]]:
 
 
 def assert_same_result(run: Path, other: Path) -> None:
-    """The newest checkpoints hold the same bits, and the metrics the same numbers."""
+    """The newest checkpoints hold the same bits, as does what confidence is worth, and the metrics the same numbers."""
     newest = [list_checkpoints(path / "checkpoints")[-1] for path in (run, other)]
     assert newest[0].name == newest[1].name
     for name in sorted(path.name for path in newest[0].glob("*.safetensors")):
         tensors = [load_tensors(path / name) for path in newest]
         assert all(torch.equal(tensor, tensors[1][key]) for key, tensor in tensors[0].items()), name
     assert metrics(run) == metrics(other)
+    learnt = [path / "bundle" / "calibration.json" for path in (run, other)]
+    assert learnt[0].read_bytes() == learnt[1].read_bytes()
 
 
 def start(config: Path, *settings: str) -> "subprocess.Popen[str]":

@@ -11,6 +11,8 @@ def as_text(result: Mapping[str, Any]) -> str:
         lines += ["", *_against(result["against"])]
     if "robustness" in result:
         lines += _robustness(result["robustness"]["kinds"])
+    if "calibration" in result:
+        lines += _calibration(result["calibration"])
     return "\n".join(lines)
 
 
@@ -71,6 +73,27 @@ def _robustness(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         rows.append((f"{kind['kind']}: {kind['meaning']}", f"{kind['lines']:,}", *figures, share))
     yield from _table(("sources with", "lines", "clean BLEU", "BLEU", "clean chrF", "chrF", "changed"), rows)
     yield "figures are of the lines that a kind touches; changed: the share of them that is translated otherwise"
+
+
+def _calibration(found: Mapping[str, Any]) -> Iterator[str]:
+    """The errors of confidence, and a row for each bin of words and of lines."""
+    for name in ("words", "lines"):
+        own, one = found[f"own_{name}"], found[name]
+        yield ""
+        yield (
+            f"confidence of {name}: expected calibration error {one['error']:.4f}, Brier score {one['brier']:.4f} "
+            f"(the model's own probabilities: {own['error']:.4f}, {own['brier']:.4f})"
+        )
+        rows = [
+            (
+                f"{row['low']:.2f} to {row['high']:.2f}",
+                f"{row['size']:,}",
+                f"{row['confidence']:.3f}",
+                f"{row['right']:.3f}",
+            )
+            for row in one["bins"]
+        ]
+        yield from _table((f"{name} of confidence", "number", "confidence", "right"), rows)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

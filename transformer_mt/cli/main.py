@@ -15,8 +15,8 @@ from transformer_mt.errors import Interrupted, TransformerMTError
 from transformer_mt.interrupts import interrupted_by
 
 COMMANDS = (
-    "train", "diagnose", "report", "evaluate", "translate", "score", "explain", "bench", "export", "import", "verify",
-    "verify-resume", "data", "model", "config", "doctor", "completion",
+    "train", "diagnose", "report", "evaluate", "translate", "serve", "score", "explain", "bench", "export", "import",
+    "verify", "verify-resume", "data", "model", "config", "doctor", "completion",
 )  # fmt: skip
 EPILOG = """\
 examples:

@@ -1,6 +1,7 @@
 """Options that several commands share, and what they stand for."""
 
 import argparse
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +60,14 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
 def tell(text: str) -> None:
     """Say something that is no result, on standard error."""
     print(f"transformer-mt: {text}", file=sys.stderr)
+
+
+def uncalibrated(bundle: Path) -> str:
+    """What to say of a bundle without confidence, and how it gets it."""
+    return (
+        "this bundle has no calibrated confidence; `transformer-mt evaluate "
+        f"{shlex.quote(str(bundle))} --split validation --calibrate` learns it"
+    )
 
 
 class Loaded(NamedTuple):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from transformer_mt.cli.line_files import LineFiles
-from transformer_mt.cli.options import add_decoding_arguments, load_translator, tell
+from transformer_mt.cli.options import add_decoding_arguments, load_translator, tell, uncalibrated
 from transformer_mt.decoding.glossary_file import read_glossary
 from transformer_mt.errors import Interrupted, TransformerMTError
 from transformer_mt.files import UTF8_BOM, check_readable_file, sha256_of
@@ -73,11 +73,19 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="file for the translations (default: standard output)"
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write one JSON object a line: score and flags")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write one JSON object a line: score, flags, confidence"
+    )
     parser.add_argument("--strict", action="store_true", help="exit with 3 when a line was flagged")
     parser.add_argument("--json", action="store_true", help="write JSON lines with scores and alternatives")
     parser.add_argument("--n-best", type=int, default=1, metavar="N", help="alternatives for each line (with --json)")
     parser.add_argument("--token-scores", action="store_true", help="log-probability of each piece (with --json)")
+    parser.add_argument(
+        "--confidence",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="how sure each line is, and each word with --json (default: in the report only)",
+    )
     parser.add_argument("--alignments", type=Path, metavar="FILE", help="write which words belong together, as 0-0 1-2")
     parser.add_argument("--resume", action="store_true", help="go on with an output that was interrupted")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share the CPU's cores")
@@ -109,6 +117,10 @@ def run(args: argparse.Namespace) -> int:
         raise TransformerMTError(
             f"--n-best: must be at most the beam size ({translator.settings.beam_size}), got {args.n_best}"
         )
+    if _wants_confidence(args) and translator.calibration is None:
+        if args.confidence:
+            raise TransformerMTError(f"--confidence: {uncalibrated(args.bundle)}")
+        tell(f"--report: {uncalibrated(args.bundle)}")
     paths = [path for path in (args.output, args.alignments, args.report) if path is not None]
     can_resume = args.input != "-" and args.output is not None
     with _termination_as_interrupt():
@@ -165,6 +177,7 @@ def _translate(translator: Any, args: argparse.Namespace, files: LineFiles) -> N
                 alignments.write(pharaoh(translation.links))
             if report is not None:
                 entry = {"line": progress.lines, "flags": translation.flags, "score": round(translation.score, 4)}
+                entry["confidence"] = _rounded(translation.confidence)
                 report.write(json.dumps(entry, ensure_ascii=False))
             tell_progress(progress.lines)
             if progress.lines % WINDOW == 0:
@@ -225,6 +238,8 @@ def _check(args: argparse.Namespace) -> None:
         raise TransformerMTError("--n-best: alternatives need --json; plain output has one line a sentence")
     if args.token_scores and not args.json:
         raise TransformerMTError("--token-scores: need --json; plain output has one line a sentence")
+    if args.confidence and not args.json and args.report is None:
+        raise TransformerMTError("--confidence: needs --json or --report; plain output has one line a sentence")
     if args.resume and (args.output is None or args.input == "-"):
         raise TransformerMTError("--resume: needs an input file and -o FILE")
     _check_sampling(args)
@@ -260,6 +275,10 @@ def _check_files(args: argparse.Namespace) -> None:
 def _count_lines(path: Path) -> int:
     with path.open("rb") as file:
         return sum(1 for _ in file)
+
+
+def _wants_confidence(args: argparse.Namespace) -> bool:
+    return args.report is not None if args.confidence is None else bool(args.confidence)
 
 
 def _draws(args: argparse.Namespace) -> bool:
@@ -299,6 +318,7 @@ def _wishes(args: argparse.Namespace, translator: Any) -> Any:
         by_consensus=bool(args.mbr),
         glossary=Glossary.load(args.glossary, translator.tokenizers.tgt) if args.glossary else None,
         token_scores=args.token_scores,
+        confidence=_wants_confidence(args) and translator.calibration is not None,
         alignments=args.alignments is not None,
         protect=args.protect,
     )
@@ -344,6 +364,13 @@ def _teller(args: argparse.Namespace, start: int) -> Callable[[int], None]:
 def _as_json(translation: Any) -> str:
     entry: dict[str, Any] = {"translation": translation.text, "score": translation.score, "flags": translation.flags}
     entry["alternatives"] = [{"translation": text, "score": score} for text, score in translation.alternatives]
+    if translation.confidence is not None:
+        entry["confidence"] = _rounded(translation.confidence)
+        entry["word_confidences"] = [_rounded(one) for one in translation.word_confidences]
     if translation.tokens:
         entry["tokens"] = [{"piece": piece, "log_prob": log_prob} for piece, log_prob in translation.tokens]
     return json.dumps(entry, ensure_ascii=False)
+
+
+def _rounded(confidence: float | None) -> float | None:
+    return None if confidence is None else round(confidence, 4)

@@ -304,9 +304,17 @@ class LoggingConfig:
     """Write TensorBoard files when the package tensorboard is installed."""
     curves: bool = True
     """Draw the learning curves when the package matplotlib is installed."""
+    wandb: str | None = None
+    """Project of Weights & Biases that is sent the configuration and the numbers of metrics.jsonl, no sentences. The
+    environment says how: WANDB_API_KEY, WANDB_MODE (online, offline), WANDB_BASE_URL, WANDB_ENTITY."""
+    mlflow: str | None = None
+    """Experiment of MLflow that is sent the same, where MLFLOW_TRACKING_URI says; mlflow.db of the working directory
+    where that is not set."""
 
     def problems(self) -> Iterator[str]:
         yield from rules.at_least("every_steps", self.every_steps, 1)
+        for name in ("wandb", "mlflow"):
+            yield from rules.not_empty(name, getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

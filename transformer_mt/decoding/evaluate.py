@@ -10,7 +10,8 @@ from transformer_mt.bundle import Bundle
 from transformer_mt.config.schema import Config
 from transformer_mt.data.corpus import read_pairs, source_files
 from transformer_mt.data.pairs import Pair, Report
-from transformer_mt.decoding.translator import Translation, Translator
+from transformer_mt.decoding.translation import Translation, Wishes
+from transformer_mt.decoding.translator import Translator
 from transformer_mt.errors import DataError
 from transformer_mt.evaluation.groups import Frequencies, word_counts
 from transformer_mt.evaluation.scores import Scores, corpus_bleu, corpus_scores, sacrebleu_command, write_scored_files
@@ -18,6 +19,7 @@ from transformer_mt.files import read_lines
 
 MOST_COUNTED = 200_000
 """Training pairs whose words are counted: all that there are, or a good sample in seconds."""
+_PLAIN = Wishes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,17 @@ def file_pairs(src: Path, ref: Path) -> list[Pair]:
 
 
 def evaluate(
-    translator: Translator, pairs: Sequence[Pair], bundle: Bundle, directory: Path, multi_references: Path | None = None
+    translator: Translator,
+    pairs: Sequence[Pair],
+    bundle: Bundle,
+    directory: Path,
+    multi_references: Path | None = None,
+    wishes: Wishes = _PLAIN,
 ) -> Evaluation:
     """Translate the sources of `pairs`, score against their targets, and write both files into `directory`.
 
     `multi_references` holds on each line every known translation, tab-separated, and adds a BLEU against
-    all of them.
+    all of them. `wishes` are what is asked for beside each translation.
     """
     if not pairs:
         raise DataError("there is nothing to evaluate: no pairs")
@@ -105,7 +112,7 @@ def evaluate(
         every = [line.split("\t") for line in read_lines(multi_references)]
         if len(every) != len(pairs):
             raise DataError(f"{multi_references}: has {len(every)} lines, {len(pairs)} are needed, one for each source")
-    config, translations = bundle.config, list(translator.stream(pair.src for pair in pairs))
+    config, translations = bundle.config, list(translator.stream((pair.src for pair in pairs), wishes))
     hypotheses, references = [translation.text for translation in translations], [pair.tgt for pair in pairs]
     samples = config.evaluation.bootstrap_samples
     multi = None

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from transformer_mt.data.tokenizer import Tokenizer, TokenizerPair, escape
 from transformer_mt.data.vocabulary import BOS_ID, EOS_ID, SPECIAL_PIECES
+from transformer_mt.decoding.characters import LINE_BREAKS, without_surrogates
 from transformer_mt.decoding.searcher import Segment
-from transformer_mt.decoding.translator import LINE_BREAKS, Translator, without_surrogates
+from transformer_mt.decoding.translator import Translator
 from transformer_mt.decoding.word_alignment import WORD, Link, word_links, word_of_each_piece
 from transformer_mt.errors import DataError, TransformerMTError
 from transformer_mt.model.trace import Trace
@@ -51,8 +52,11 @@ class Inspection:
     links: tuple[Link, ...]
     """Numbers of a source and of a target word that belong together, see `word_alignment`."""
 
-    def as_json(self) -> dict[str, Any]:
-        """What fits into JSON; `attention.decoder[l][h][t]` is over bos and the pieces before piece t."""
+    def as_json(self, with_attention: bool = True) -> dict[str, Any]:
+        """What fits into JSON; `attention.decoder[l][h][t]` is over bos and the pieces before piece t.
+
+        Without attention its place holds nothing: there may be many more weights than a reader wants.
+        """
         attention = {
             "encoder": self.trace.encoder_attention,
             "decoder": self.trace.decoder_attention,
@@ -63,7 +67,7 @@ class Inspection:
             "src": list(self.src),
             "tgt": list(self.tgt),
             "probabilities": _rounded(self.log_probs.exp()),
-            "attention": {name: _rounded(weights) for name, weights in attention.items()},
+            "attention": {name: _rounded(weights) for name, weights in attention.items()} if with_attention else None,
             "words": {
                 "src": list(self.src_words),
                 "tgt": list(self.tgt_words),

@@ -38,6 +38,17 @@ class Masked:
         `links` are those of the units (`word_alignment.UNIT`) of `text` and of the translation, in which nothing is put
         before slot `begin`.
         """
+        text, starts = self._put_back(translation, links, begin)
+        return text, self._word_links(text, links, starts)
+
+    def words_of_units(self, translation: str, links: Sequence[Link], begin: int = 0) -> list[int]:
+        """The number of the word, in what `put_back` gives, that each unit of the translation stands in."""
+        text, starts = self._put_back(translation, links, begin)
+        words = [match.start() for match in WORD.finditer(text)]
+        return [bisect_right(words, place) - 1 for (is_unit, _), place in sorted(starts.items()) if is_unit]
+
+    def _put_back(self, translation: str, links: Sequence[Link], begin: int) -> tuple[str, dict[tuple[bool, int], int]]:
+        """The text of `put_back`, and where in it each unit of the translation and each placeable is."""
         spans = [match.span() for match in UNIT.finditer(translation)]
         slots = self._target_slots([translation[slice(*span)] for span in spans], links, begin)
         units: list[_Item] = [(number, True, number) for number in range(len(spans))]
@@ -47,7 +58,7 @@ class Masked:
         ends = list(accumulate(len(blank) + len(text) for blank, text in zip(blanks, shown, strict=True)))
         starts = {item[1:]: end - len(text) for item, end, text in zip(items, ends, shown, strict=True)}
         text = "".join(blank + one for blank, one in zip(blanks, shown, strict=True))
-        return text, self._word_links(text, links, starts)
+        return text, starts
 
     def _target_slots(self, units: Sequence[str], links: Sequence[Link], begin: int) -> list[int]:
         """The slot of the translation for each placeable, in their order."""

@@ -55,6 +55,11 @@ class Placeable:
         return self.start + len(self.text)
 
     @property
+    def is_tag(self) -> bool:
+        """Whether it is a tag of HTML or XML."""
+        return not self.is_number and self.text[0] == "<"
+
+    @property
     def keeps_order(self) -> bool:
         """Whether it has to stay before or behind others of its kind."""
         return not self.is_number and self.text[0] in "%<" and not self.text.startswith("%(")

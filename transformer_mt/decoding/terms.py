@@ -7,6 +7,7 @@ Axes: b sentences, K hypotheses of each, V vocabulary, t tokens so far (the lead
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +79,15 @@ def make_term(text: str, tokenizer: Tokenizer) -> Term:
     if behind[: len(probe)] == probe and inside and inside != forms[0].tokens:
         forms.append(Form(inside, is_inside=True))
     return Term(text, tuple(forms))
+
+
+def sayable_terms(texts: Iterable[str], tokenizer: Tokenizer) -> list[Term]:
+    """Those of `texts` that the tokenizer can write, as terms."""
+    terms = []
+    for text in texts:
+        with suppress(DataError):
+            terms.append(make_term(text, tokenizer))
+    return terms
 
 
 class TermRules:

@@ -24,11 +24,15 @@ class Wishes:
     """Terms that have to be said."""
     token_scores: bool = False
     """The log-probability of each piece of the translation."""
+    confidence: bool = False
+    """How probable it is that a translation is right, word by word and as a whole; see `Translation.confidence`."""
     alignments: bool = False
     """Which source word each word of the translation comes from."""
     protect: bool = False
     """Keep what `placeables` finds in a line, whatever the model makes of it. What had to be put back into a
     translation is not in its tokens and score."""
+    markup: bool = False
+    """Leave tags out of each line while it is translated, and put them back, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,13 @@ class Translation:
     """The pieces of the translation, the end of each of its parts included; when they were asked for."""
     links: tuple[Link, ...] = ()
     """Numbers of source and target words that belong together; when they were asked for."""
+    confidence: float | None = None
+    """The share of its words that a reference translation can be expected to have. None when it was not asked for,
+    where there are no words, and where the bundle has no calibration, as those of older versions and imported ones."""
+    word_confidences: tuple[float, ...] = ()
+    """For each word (all between blanks) the probability that a reference translation has it; with `confidence`."""
+    word_probs: tuple[float, ...] = ()
+    """For each word the probability that the model gives it, as it is; when confidence was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

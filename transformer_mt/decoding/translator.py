@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, repeat
 from pathlib import Path
@@ -14,6 +13,7 @@ from transformer_mt.config.schema import DecodingConfig
 from transformer_mt.data.shortlist import Shortlist
 from transformer_mt.data.tokenizer import TokenizerPair, escape
 from transformer_mt.data.vocabulary import EOS_ID, SPECIAL_PIECES
+from transformer_mt.decoding.characters import LINE_BREAKS, without_surrogates
 from transformer_mt.decoding.masking import Masked
 from transformer_mt.decoding.narrowing import Narrowing
 from transformer_mt.decoding.placeables import is_changed, lost, placeables
@@ -22,24 +22,22 @@ from transformer_mt.decoding.repetition import repeats_itself
 from transformer_mt.decoding.search import Hypothesis
 from transformer_mt.decoding.searcher import Searcher, Segment
 from transformer_mt.decoding.segments import segments
-from transformer_mt.decoding.terms import Term, TermRules, make_term
+from transformer_mt.decoding.terms import Term, TermRules, sayable_terms
 from transformer_mt.decoding.translation import PieceScore, Scored, Translation, Wishes
 from transformer_mt.decoding.word_alignment import ESCAPED_UNIT, UNIT, WORD, Link, word_links, word_of_each_piece
+from transformer_mt.decoding.word_probs import probs_with_placeables, with_confidence, word_probs
 from transformer_mt.device import resolve_device, set_threads
-from transformer_mt.errors import BundleError, DataError, TransformerMTError
+from transformer_mt.errors import BundleError, TransformerMTError
+from transformer_mt.evaluation.calibration import Calibration
 from transformer_mt.model.packing import packed
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.native.build import library
 
 WINDOW = 2048
 """Lines that are read ahead and sorted by length; bounds memory when a file streams through."""
-LINE_BREAKS = re.compile("[\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]+")
-"""What some programs take for the end of a line; none of it may occur in an output line."""
 MOST_LOST = 6.0
 """By how much, over the words of a translation, terms may lower its score with `Wishes.protect`: "4 personnes" for
 "quatre personnes" costs 2 to 5, a number where the model expects none or that it cannot say 4 to 25 (Multi30k)."""
-SURROGATE = re.compile("[\x00\ud800-\udfff]")
-"""And NUL, which training replaces too."""
 _PLAIN = Wishes()
 
 
@@ -88,6 +86,8 @@ class _Answer:
     tokens: list[PieceScore] = field(default_factory=list)
     links: list[list[Link]] = field(default_factory=list)
     """Of the best text, or of each. Source words are counted in the whole line, target words in the text."""
+    word_probs: list[float] = field(default_factory=list)
+    """Of the words that links are about, in the best text."""
 
 
 class Translator:
@@ -111,6 +111,8 @@ class Translator:
         self.precision = decoding_precision(settings.precision, self.device)
         self.tokenizers = tokenizers
         self.settings = settings
+        self.calibration: Calibration | None = None
+        """What the probabilities of words are worth, where the bundle knows; without it there is no confidence."""
         self.rules = TermRules.of(tokenizers.tgt)
         ready = [packed(model, self.precision) for model in models]
         self.searcher = Searcher(ready, settings, self.rules, self._narrowing(shortlist), check)
@@ -147,7 +149,9 @@ class Translator:
                 )
         limits = (int(one.facts.get("max_source_pieces", one.config.data.max_length)) for one in bundles)
         models = [bundle.model.to(device).eval() for bundle in bundles]
-        return cls(models, first.tokenizers, settings or first.config.decoding, min(limits), first.shortlist)
+        made = cls(models, first.tokenizers, settings or first.config.decoding, min(limits), first.shortlist)
+        made.calibration = first.calibration
+        return made
 
     @property
     def arithmetic(self) -> str:
@@ -208,7 +212,7 @@ class Translator:
     ) -> list[Translation]:
         prefixes = self.tokenizers.tgt.encode([without_surrogates(text) for text in beginnings])
         rows = [
-            _Row(line, without_surrogates(line), beginning, Segment((), first_number + number, prefix))
+            _row(line, beginning, Segment((), first_number + number, prefix), wishes.markup)
             for number, (line, beginning, prefix) in enumerate(zip(lines, beginnings, prefixes, strict=True))
         ]
         translations = self._translations(rows, wishes)
@@ -241,16 +245,11 @@ class Translator:
         if not missing:
             return None
         can_be_said = wishes.sampling is None  # a search is needed to say terms
-        masked = [one for one in wanted if one in missing and not (one.is_number and can_be_said)]
+        out = {one for one in wanted if one in missing and not (one.is_number and can_be_said)}
+        masked = [one for one in wanted if one in out or (wishes.markup and one.is_tag)]
         numbers = {one.text for one in missing if one.is_number and can_be_said}
-        return replace(row, masked=Masked(row.clean, masked), numbers=self._as_terms(sorted(numbers)))
-
-    def _as_terms(self, texts: Iterable[str]) -> list[Term]:
-        terms = []
-        for text in texts:
-            with suppress(DataError):  # which the tokenizer cannot write
-                terms.append(make_term(text, self.tokenizers.tgt))
-        return terms
+        terms = sayable_terms(sorted(numbers), self.tokenizers.tgt)
+        return replace(row, masked=Masked(row.clean, masked), numbers=terms)
 
     def _translations(self, rows: Sequence[_Row], wishes: Wishes) -> list[Translation]:
         encoded = self.tokenizers.src.encode([row.text for row in rows])
@@ -288,20 +287,26 @@ class Translator:
 
     def _answers(self, parts: Sequence[tuple[_Row, _Part]], wishes: Wishes) -> list[_Answer]:
         """The translations of parts, each given with its row."""
-        searched = [part.segment for _, part in parts]
-        found = self.searcher.search(searched, wishes.n_best, wishes.sampling)
+        found = self.searcher.search([part.segment for _, part in parts], wishes.n_best, wishes.sampling)
         texts = iter(self.tokenizers.tgt.decode([one.tokens for hypotheses in found for one in hypotheses]))
         answers = [
             _Answer([LINE_BREAKS.sub(" ", next(texts)).strip() for _ in hypotheses], hypotheses) for hypotheses in found
         ]
         if wishes.by_consensus:
             answers = [_most_agreed_first(answer) for answer in answers]
-        if wishes.token_scores:
-            best = [(segment, answer.hypotheses[0].tokens) for segment, answer in zip(searched, answers, strict=True)]
-            for answer, pair, log_probs in zip(answers, best, self.searcher.token_log_probs(best), strict=True):
-                answer.tokens.extend(self._named(pair[1], log_probs))
+        if parts and (wishes.token_scores or wishes.confidence):
+            self._score(parts, answers, wishes)
         self._link(parts, answers, wishes)
         return answers
+
+    def _score(self, parts: Sequence[tuple[_Row, _Part]], answers: Sequence[_Answer], wishes: Wishes) -> None:
+        """Add to answers how probable the pieces, and the words, of each one's best text are."""
+        best = [answer.hypotheses[0].tokens for answer in answers]
+        log_probs = self.searcher.token_log_probs(list(zip((part.segment for _, part in parts), best, strict=True)))
+        of_words = word_probs(self.tokenizers.tgt, best, log_probs, [row.words for row, _ in parts])
+        for answer, ids, of_pieces, probs in zip(answers, best, log_probs, of_words, strict=True):
+            answer.tokens.extend(self._named(ids, of_pieces) if wishes.token_scores else ())
+            answer.word_probs.extend(probs)
 
     def _named(self, ids: Sequence[int], log_probs: Sequence[float]) -> list[PieceScore]:
         return list(zip([*self.tokenizers.tgt.pieces(ids), SPECIAL_PIECES[EOS_ID]], log_probs, strict=True))
@@ -334,12 +339,15 @@ class Translator:
         if len(answers) == 1:  # alternatives of the parts do not make alternatives of the whole
             scores = (one.score for one in answers[0].hypotheses)
             alternatives = list(zip(answers[0].texts, scores, strict=True))
+        probs = [prob for answer in answers for prob in answer.word_probs]
         if row.masked is not None:
-            begin = len(UNIT.findall(row.beginning))
-            text, links = row.masked.put_back(text if answers else row.beginning, links, begin)
+            begin, text = len(UNIT.findall(row.beginning)), text if answers else row.beginning
+            words = row.masked.words_of_units(text, links, begin)
+            text, links = row.masked.put_back(text, links, begin)
+            probs = probs_with_placeables(text, words, probs)
             for place, (other, score) in enumerate(alternatives):
                 alternatives[place] = row.masked.put_back(other, answers[0].links[place], begin)[0], score
-        return Translation(
+        found = Translation(
             text,
             sum(answer.hypotheses[0].score for answer in answers),
             tuple(self._flags(row, text, parts, answers, wishes)),
@@ -347,6 +355,7 @@ class Translator:
             tuple(token for answer in answers for token in answer.tokens),
             tuple(links) if wishes.alignments else (),
         )
+        return with_confidence(found, probs, self.calibration) if wishes.confidence else found
 
     def _flags(
         self, row: _Row, text: str, parts: Sequence[_Part], answers: Sequence[_Answer], wishes: Wishes
@@ -369,9 +378,10 @@ class Translator:
         return (flag for flag, is_raised in flags.items() if is_raised)
 
 
-def without_surrogates(line: str) -> str:
-    """`line` with what cannot be written as UTF-8, and NUL, replaced by U+FFFD."""
-    return SURROGATE.sub("\ufffd", line)
+def _row(line: str, beginning: str, like: Segment, has_markup: bool) -> _Row:
+    clean = without_surrogates(line)
+    tags = [one for one in placeables(clean) if one.is_tag] if has_markup else []
+    return _Row(line, clean, beginning, like, Masked(clean, tags) if tags else None)
 
 
 def _most_agreed_first(answer: _Answer) -> _Answer:

@@ -6,23 +6,13 @@ from pathlib import Path
 
 from transformer_mt import __version__
 from transformer_mt.bundle import Bundle
+from transformer_mt.data.language_names import language_name
 from transformer_mt.errors import TransformerMTError
 from transformer_mt.files import atomic_file, scratch_directory
 from transformer_mt.interop.ctranslate2 import write_model
 from transformer_mt.manifest import write_manifest
 
 SUFFIX = ".argosmodel"
-
-_NAMES = {
-    "ar": "Arabic", "bg": "Bulgarian", "ca": "Catalan", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek",
-    "en": "English", "es": "Spanish", "et": "Estonian", "eu": "Basque", "fa": "Persian", "fi": "Finnish",
-    "fr": "French", "ga": "Irish", "gl": "Galician", "he": "Hebrew", "hi": "Hindi", "hu": "Hungarian",
-    "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean", "lt": "Lithuanian", "lv": "Latvian",
-    "nb": "Norwegian", "nl": "Dutch", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian",
-    "sk": "Slovak", "sl": "Slovenian", "sq": "Albanian", "sv": "Swedish", "th": "Thai", "tr": "Turkish",
-    "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
-}  # fmt: skip
-"""What users read; a language that is not here is called by its code."""
 
 _README = """\
 # {from_name} to {to_name}
@@ -60,7 +50,7 @@ def export_argos(bundle: Bundle, path: Path, quantization: str = "float32") -> N
 def _fill(directory: Path, bundle: Bundle, quantization: str) -> None:
     """Write all that is packed."""
     src, tgt = bundle.config.data.src_lang, bundle.config.data.tgt_lang
-    names = {"from_name": _NAMES.get(src, src), "to_name": _NAMES.get(tgt, tgt)}
+    names = {"from_name": language_name(src), "to_name": language_name(tgt)}
     about = {"package_version": "1.0", "argos_version": "1.9.0", "from_code": src, "to_code": tgt, **names}
     (directory / "metadata.json").write_text(json.dumps(about, indent=2), encoding="ascii")
     readme = _README.format(**names, version=__version__, quantization=quantization)

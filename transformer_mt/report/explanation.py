@@ -12,8 +12,9 @@ from torch import Tensor
 from transformer_mt.config.schema import ModelConfig
 from transformer_mt.decoding.attribution import occlusion
 from transformer_mt.decoding.beam_record import BeamRecord, Considered
+from transformer_mt.decoding.characters import without_surrogates
 from transformer_mt.decoding.inspection import Inspection, inspect_tokens, only_model, source_segment
-from transformer_mt.decoding.translator import Translator, without_surrogates
+from transformer_mt.decoding.translator import Translator
 from transformer_mt.errors import DataError
 from transformer_mt.model.positions import rotation
 from transformer_mt.model.transformer import Embedding, Transformer

@@ -20,6 +20,7 @@ from transformer_mt.errors import DataError, TrainingError
 from transformer_mt.memory import is_out_of_memory
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.training.checkpoint import check_space_for_run
+from transformer_mt.training.loggers import configured_loggers
 from transformer_mt.training.loss import batch_loss
 from transformer_mt.training.optimizer import make_optimizer
 from transformer_mt.training.run_directory import RunDirectory
@@ -34,6 +35,7 @@ def dry_run(config: Config, report: Callable[[str], None], override_resume: bool
     device = resolve_device(config.training.device)
     precision = resolve_precision(config.training.precision, device)
     threads = set_threads(config.training.threads)
+    configured_loggers(config.logging)
     RunDirectory(Path(config.training.run_dir)).check(config, override_resume)
     for split in ("train", "validation", "test"):
         _look_at_sources(split, getattr(config.data, split), config, report)

@@ -1,4 +1,4 @@
-"""What a training tells: a progress bar or plain lines, log.txt, metrics.jsonl and TensorBoard.
+"""What a training tells: a progress bar or plain lines, log.txt, metrics.jsonl, TensorBoard and other loggers.
 
 Nothing here may end a training: what cannot be written is reported once and tried again at the next line.
 """
@@ -20,7 +20,9 @@ from typing import Any, NamedTuple, TextIO
 from tqdm import tqdm
 
 from transformer_mt.config.schema import LoggingConfig
+from transformer_mt.errors import Interrupted
 from transformer_mt.files import atomic_file
+from transformer_mt.training.loggers import Logger, State, end_all
 
 LONGEST_SAMPLE = 300
 """Characters of a sample sentence that are shown."""
@@ -58,6 +60,8 @@ class Monitor:
         self._screen = Screen(sys.stderr if stream is None else stream)
         self._clock = Clock()
         self._tensorboard = TensorBoard(run_dir / "tensorboard") if config.tensorboard else None
+        self.loggers: Sequence[Logger] = ()
+        """They are sent the numbers too, and are ended with this."""
         self._failed: set[str] = set()
 
     def __enter__(self) -> "Monitor":
@@ -72,6 +76,9 @@ class Monitor:
             self._log(f"the training stopped: {reason}")
         if self._tensorboard is not None:
             self.attempt("tensorboard", self._tensorboard.close)
+        is_stop = isinstance(error, Interrupted | KeyboardInterrupt)
+        state: State = "finished" if error is None else "stopped" if is_stop else "failed"
+        self.attempt("loggers", lambda: end_all(self.loggers, state, self.say))
 
     def say(self, text: str) -> None:
         """Tell `text` (one or several lines) without breaking the bar, and keep it in log.txt."""
@@ -138,6 +145,15 @@ class Monitor:
         board = self._tensorboard
         if board is not None and not self.attempt("tensorboard", lambda: board.write(kind, record)):
             self._tensorboard = None  # a writer that failed may block the next time
+        for logger in self.loggers:
+            self.attempt(logger.name, lambda logger=logger: self._tell(logger, kind, record))  # type: ignore[misc]
+
+    def _tell(self, logger: Logger, kind: str, record: dict[str, Any]) -> None:
+        """Send a logger the numbers of `record`, and say what it says."""
+        kind = "average" if "averaged" in record else kind
+        logger.send({"kind": kind, "step": record["step"], "values": _numbers(record)})
+        for text in logger.heard():
+            self.say(text)
 
     def _log(self, text: str) -> None:
         now = datetime.now().isoformat(sep=" ", timespec="seconds")
@@ -264,9 +280,8 @@ class TensorBoard:
             self._open()
         if self._writer is None:
             return
-        for name, value in record.items():
-            if name != "step" and isinstance(value, int | float) and not isinstance(value, bool):
-                self._writer.add_scalar(f"{kind}/{name}", value, record["step"])
+        for name, value in _numbers(record).items():
+            self._writer.add_scalar(f"{kind}/{name}", value, record["step"])
         self._writer.flush()
 
     def close(self) -> None:
@@ -316,6 +331,15 @@ def _place_of(line: bytes) -> tuple[float, int]:
         return float(record["step"]), _KINDS.index("average" if "averaged" in record else record["kind"])
     except (ValueError, KeyError, TypeError):
         return math.inf, 0
+
+
+def _numbers(record: dict[str, Any]) -> dict[str, float]:
+    """What loggers draw of a record."""
+    return {
+        name: value
+        for name, value in record.items()
+        if name != "step" and isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def _summary(record: dict[str, Any]) -> str:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from transformer_mt.bundle import CALIBRATION_FILE
 from transformer_mt.config.loading import load_config, to_yaml
-from transformer_mt.config.schema import Config
+from transformer_mt.config.schema import Config, LoggingConfig
 from transformer_mt.errors import Interrupted, TrainingError, TransformerMTError
 from transformer_mt.files import atomic_file, sha256_of
 from transformer_mt.interrupts import interrupted_by
@@ -96,7 +97,7 @@ class _Rehearsal:
             ),
             checkpoint=replace(config.checkpoint, every_steps=often),
             evaluation=replace(config.evaluation, every_steps=2 * often, patience=None),
-            logging=replace(config.logging, every_steps=1, tensorboard=False, curves=False),
+            logging=LoggingConfig(every_steps=1, tensorboard=False, curves=False),
         )
         self.run_directory = RunDirectory(Path(config.training.run_dir))
         self.config, self.screen = folder / "config.yaml", folder / "screen.txt"
@@ -136,6 +137,7 @@ class _Rehearsal:
         run = self.run_directory
         newest = list_checkpoints(run.checkpoints)[-1]
         paths = [*sorted(newest.glob("*.safetensors")), *sorted(run.bundle.rglob("*.safetensors"))]
+        paths += [path for path in (run.bundle / CALIBRATION_FILE,) if path.exists()]
         found = {f"{path.relative_to(run.path)}": sha256_of(path) for path in paths}
         records = (json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines())
         told = [{key: value for key, value in record.items() if key not in TIMES} for record in records]

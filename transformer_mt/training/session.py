@@ -36,6 +36,7 @@ from transformer_mt.training.distributed import check_sharing
 from transformer_mt.training.divergence import Diverged
 from transformer_mt.training.evidence import stopped_by
 from transformer_mt.training.facts import facts_of_training, facts_of_validation
+from transformer_mt.training.loggers import configured_loggers, start_loggers
 from transformer_mt.training.monitor import Monitor, SilentMonitor
 from transformer_mt.training.parts import Parts, set_up
 from transformer_mt.training.run_directory import RunDirectory
@@ -62,8 +63,10 @@ def train(config: Config, override_resume: bool = False) -> Path:
         resolve_precision(config.training.precision, device)
         monitor: Monitor = SilentMonitor()
         if world.is_main:
+            configured_loggers(config.logging)  # what is missing is told before anything is made
             stack.enter_context(run.opened(config, override_resume))
             monitor = stack.enter_context(Monitor(run.path, config.logging))
+            monitor.loggers = start_loggers(config, run.path, monitor.say)
         world.wait()
         session = Session(set_up(config, run, monitor.say, world), run, monitor, request, world)
         stack.callback(session.writer.close)
@@ -320,8 +323,8 @@ class Session:
             **facts_of_training(self.trainer, parts, self.world.size),
             **facts_of_validation(result, parts),
         }
-        golden = result.golden if result else ()
-        bundle = Bundle(self.config, parts.model, parts.tokenizers, golden, facts, self.shortlist)
+        golden, calibration = (result.golden, result.calibration) if result else ((), None)
+        bundle = Bundle(self.config, parts.model, parts.tokenizers, golden, facts, self.shortlist, None, calibration)
         save_bundle(self.run_directory.bundle, bundle)
 
     def _save_if_due(self) -> None:

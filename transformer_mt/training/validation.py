@@ -16,7 +16,10 @@ from transformer_mt.data.prepared import EvaluationCorpus
 from transformer_mt.data.shortlist import Shortlist
 from transformer_mt.data.tokenizer import TokenizerPair
 from transformer_mt.data.vocabulary import BOS_ID
+from transformer_mt.decoding.confidence import judged
+from transformer_mt.decoding.translation import Wishes
 from transformer_mt.decoding.translator import Translator
+from transformer_mt.evaluation.calibration import Calibration, learn_calibration
 from transformer_mt.evaluation.scores import corpus_bleu
 from transformer_mt.model.transformer import Transformer
 from transformer_mt.training.loss import batch_loss
@@ -46,6 +49,8 @@ class Validation:
     golden: Sequence[Golden]
     sees_ahead: bool
     """Whether the decoder says otherwise of a word when words after it are changed, which it must not know."""
+    calibration: Calibration | None = None
+    """What the probabilities of its words are worth, where it translated some."""
 
     def record(self) -> dict[str, Any]:
         """The part of it that goes into metrics.jsonl."""
@@ -138,9 +143,11 @@ class Validator:
         translator = Translator([model], self.tokenizers, settings, self.max_source_pieces, self.shortlist, self.check)
         pairs = self.corpus.pairs[: evaluation.max_lines]
         own = [pairs[index].src for index in self.world.share(len(pairs))]
-        hypotheses = self._of_all(lambda: translator.translate(own))
+        wishes = Wishes(confidence=True)
+        translations = self._of_all(lambda: list(translator.stream(own, wishes)))
+        hypotheses, references = [one.text for one in translations], [pair.tgt for pair in pairs]
         num_resamples = min(evaluation.bootstrap_samples, MOST_RESAMPLED // len(pairs))
-        bleu = corpus_bleu(hypotheses, [[pair.tgt] for pair in pairs], num_resamples)
+        bleu = corpus_bleu(hypotheses, [[reference] for reference in references], num_resamples)
         interval = (bleu.low, bleu.high) if bleu.low is not None and bleu.high is not None else None
         shown = range(0, len(pairs), max(1, len(pairs) // max(1, evaluation.num_samples)))[: evaluation.num_samples]
         samples = [Sample(pairs[i].src, hypotheses[i], pairs[i].tgt) for i in shown]
@@ -148,4 +155,5 @@ class Validator:
             Golden(pair.src, hypothesis, settings.beam_size, translator.precision)
             for pair, hypothesis in zip(pairs[:NUM_GOLDEN], hypotheses[:NUM_GOLDEN], strict=True)
         ]
-        return Validation(loss, bleu.score, interval, bleu.signature, samples, golden, ahead)
+        calibration = learn_calibration(judged(translations, references))
+        return Validation(loss, bleu.score, interval, bleu.signature, samples, golden, ahead, calibration)

@@ -1,0 +1,32 @@
+"""A text to be translated: the lines that a translator takes, and how their translations become a text again."""
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+_LINE_BREAK = re.compile(r"(\r\n|\r|\n)")
+
+
+class Text(Protocol):
+    """What is known of a text in every format."""
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """What is to be translated, each for itself."""
+
+    def joined(self, translations: Sequence[str]) -> str:
+        """The text with a translation in place of each line."""
+
+
+class PlainText:
+    """Text whose line breaks stay where they are; what is between two is translated as a line of a file is."""
+
+    def __init__(self, text: str) -> None:
+        self._parts = _LINE_BREAK.split(text)  # lines at even places, breaks at odd ones
+        self.lines = self._parts[::2]
+
+    def joined(self, translations: Sequence[str]) -> str:
+        """The translations with the breaks between them."""
+        parts = list(self._parts)
+        parts[::2] = translations
+        return "".join(parts)
