@@ -24,12 +24,13 @@ examples:
   transformer-mt evaluate runs/multi30k --against other.txt --page changes.html
   transformer-mt evaluate runs/multi30k --against runs/other
   transformer-mt evaluate runs/multi30k --robustness
-  transformer-mt evaluate runs/multi30k --calibration                       # what confidence is worth
+  transformer-mt evaluate runs/multi30k --calibration
   transformer-mt evaluate bundles/en-fr --src dev.en --ref dev.fr --calibrate
 
 --calibration says how often words of a confidence are right: how far off on average (expected
-calibration error, 0 is best) and in a table. --calibrate learns confidence from the pairs, which must
-not be those it is examined on, and writes it into the bundle; a training does so by itself.
+calibration error, 0 is best) and in a table. --calibrate learns confidence from the pairs,
+which must not be those it is examined on, and writes it into the bundle; a training does so by
+itself.
 
 lc_tok_bleu is on lower-cased, tokenised text, as older papers have it; never compare the others
 with it.
