@@ -41,7 +41,6 @@ class Target(Protocol):
 
 def main() -> None:
     """Serve one training, from its first message to its last."""
-    parent = os.getppid()
     messages, answers = _pipes()
 
     def say(text: str) -> None:
@@ -50,7 +49,7 @@ def main() -> None:
 
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     opening = json.loads(messages.readline())
-    threading.Thread(target=_end_alone, args=(parent, opening["seconds_alone"]), daemon=True).start()
+    threading.Thread(target=_end_alone, args=(opening["process"], opening["seconds_alone"]), daemon=True).start()
     try:
         target: Target = Wandb(opening, say) if opening["logger"] == "wandb" else MLflow(opening, say)
     except BaseException as error:  # some packages leave by SystemExit
@@ -80,10 +79,13 @@ def serve(messages: BinaryIO, target: Target, say: Callable[[str], None]) -> Non
         say(f"could not be ended: {_reason(error)}")
 
 
-def _end_alone(parent: int, seconds: float) -> None:
-    """End this process so many seconds after the training has vanished, wherever it hangs."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
+def _end_alone(training: int, seconds: float) -> None:
+    """End this process so many seconds after that of the training has vanished, wherever it hangs."""
+    parent = os.getppid()  # another one where Python was started by a script
+    with suppress(ProcessLookupError):
+        while os.getppid() == parent:
+            os.kill(training, 0)  # sends nothing
+            time.sleep(1.0)
     time.sleep(seconds)
     os._exit(1)
 

@@ -63,6 +63,7 @@ def start_loggers(config: Config, run_dir: Path, say: Callable[[str], None]) -> 
             "project": project,
             "directory": str(run_dir.absolute()),
             "config": asdict(config),
+            "process": os.getpid(),
             "seconds_alone": SECONDS_ALONE,
         }
         try:
