@@ -200,12 +200,17 @@ def test_no_secret_is_told(fake: Fake, tmp_path: Path, monkeypatch: pytest.Monke
     assert not any(b"abc123secret" in path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file())
 
 
-def test_a_training_that_vanishes_leaves_no_process_behind(fake: Fake, tmp_path: Path) -> None:
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_training_that_vanishes_leaves_no_process_behind(fake: Fake, tmp_path: Path, hangs: bool) -> None:
+    if hangs:
+        fake.write(at_start=FOREVER)
     program = (
         "import os, sys; from dataclasses import replace; from pathlib import Path\n"
         "from transformer_mt.config.schema import Config, LoggingConfig\n"
-        "from transformer_mt.training.loggers import start_loggers\n"
-        "(one,) = start_loggers(replace(Config(), logging=LoggingConfig(wandb='mine')), Path(sys.argv[1]), print)\n"
+        "from transformer_mt.training import loggers\n"
+        f"loggers.SECONDS_ALONE = {0.1 if hangs else 60.0}\n"
+        "config = replace(Config(), logging=LoggingConfig(wandb='mine'))\n"
+        "(one,) = loggers.start_loggers(config, Path(sys.argv[1]), print)\n"
         "print(one._process.pid, flush=True); os.kill(os.getpid(), 9)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -213,7 +218,8 @@ def test_a_training_that_vanishes_leaves_no_process_behind(fake: Fake, tmp_path:
         [sys.executable, "-c", program, str(tmp_path)], env=environment, stdout=subprocess.PIPE, text=True, check=False
     )
     assert done.returncode == -signal.SIGKILL
-    wait_until(lambda: fake.calls()[-1:] == [["finish", 1]])
+    if not hangs:
+        wait_until(lambda: fake.calls()[-1:] == [["finish", 1]])
     state = Path(f"/proc/{int(done.stdout)}/stat")
     wait_until(lambda: not state.exists() or state.read_text().split()[2] == "Z")
 

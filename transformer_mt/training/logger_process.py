@@ -15,8 +15,6 @@ from typing import Any, BinaryIO, Protocol
 
 from transformer_mt.files import read_json, write_json
 
-SECONDS_ALONE = 60.0
-"""For sending what is left when the training has vanished."""
 _LONGEST_REASON = 300
 _MOST_PARAMETERS, _LONGEST_PARAMETER = 100, 500
 """That MLflow takes at once; characters that are kept of one."""
@@ -51,6 +49,7 @@ def main() -> None:
 
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     opening = json.loads(messages.readline())
+    threading.Thread(target=_end_alone, args=(opening["process"], opening["seconds_alone"]), daemon=True).start()
     try:
         target: Target = Wandb(opening, say) if opening["logger"] == "wandb" else MLflow(opening, say)
     except BaseException as error:  # some packages leave by SystemExit
@@ -74,14 +73,21 @@ def serve(messages: BinaryIO, target: Target, say: Callable[[str], None]) -> Non
             if not has_failed:
                 say(f"a record was not taken: {_reason(error)} (the training goes on)")
             has_failed = True
-    else:
-        watchdog = threading.Timer(SECONDS_ALONE, os._exit, (1,))
-        watchdog.daemon = True
-        watchdog.start()
     try:
         target.end(state)
     except Exception as error:
         say(f"could not be ended: {_reason(error)}")
+
+
+def _end_alone(training: int, seconds: float) -> None:
+    """End this process so many seconds after that of the training has vanished, wherever it hangs."""
+    parent = os.getppid()  # another one where Python was started by a script
+    with suppress(ProcessLookupError):
+        while os.getppid() == parent:
+            os.kill(training, 0)  # sends nothing
+            time.sleep(1.0)
+    time.sleep(seconds)
+    os._exit(1)
 
 
 def _pipes() -> tuple[BinaryIO, BinaryIO]:

@@ -29,6 +29,8 @@ MOST_WAITING = 1 << 20
 """Bytes that wait here for a logger that does not keep up: some thousand records."""
 SECONDS_TO_END = {"finished": 30.0, "stopped": 10.0, "failed": 10.0}
 """That all loggers together have to send what is left."""
+SECONDS_ALONE = 60.0
+"""That a logger has to send what is left when the training has vanished."""
 _POLL = 0.02
 _AT_ONCE = 1 << 16
 _PROGRAM = """
@@ -56,7 +58,14 @@ def start_loggers(config: Config, run_dir: Path, say: Callable[[str], None]) -> 
     """Start those that are asked for; says which could not be started."""
     found = []
     for name, project in configured_loggers(config.logging).items():
-        opening = {"logger": name, "project": project, "directory": str(run_dir.absolute()), "config": asdict(config)}
+        opening = {
+            "logger": name,
+            "project": project,
+            "directory": str(run_dir.absolute()),
+            "config": asdict(config),
+            "process": os.getpid(),
+            "seconds_alone": SECONDS_ALONE,
+        }
         try:
             found.append(Logger(name, opening))
         except OSError as error:
