@@ -1,8 +1,8 @@
 """A server under load: every answer is compared with the known translation, with good clients and with bad ones.
 
 `transformer-mt serve` runs in a process of its own. Requests are of mixed sizes, one in twenty is bad and has to be
-refused. A client that is told to come back later (503) waits as long as it is told to, and tries again. The server
-decodes so that no bit depends on the lines that share a batch, which is free in int8.
+refused. A client that is told to come back later (503) waits for that long, and up to twice as long, and tries again.
+The server decodes so that no bit depends on the lines that share a batch, which is free in int8.
 """
 
 import argparse
@@ -223,7 +223,7 @@ async def ask(client: Client, asked: Asked, outcome: Outcome) -> None:
         seconds = time.monotonic() - started
         if reply.status == 503:
             outcome.busy_seconds.append(seconds)
-            await asyncio.sleep(int(reply.headers["retry-after"]))
+            await asyncio.sleep(int(reply.headers["retry-after"]) * random.uniform(1, 2))  # not all at once
         elif asked.expected is None:
             outcome.refused += reply.status == 400
             outcome.wrong += reply.status != 400

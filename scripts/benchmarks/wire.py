@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import struct
 from collections.abc import Coroutine
 from typing import Any, NamedTuple
@@ -100,9 +101,8 @@ async def deserter(port: int, lines: list[str]) -> None:
             writer.write(request("/translate", len(body)) + body)
             await writer.drain()
             await asyncio.sleep(0.05)
-            linger = struct.pack("ii", 1, 0)
-            socket = writer.get_extra_info("socket")
-            socket.setsockopt(1, 13, linger)  # SOL_SOCKET, SO_LINGER: reset
+            linger = struct.pack("ii", 1, 0)  # gone at once
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             writer.close()
         await asyncio.sleep(_PAUSE_SECONDS)
 
