@@ -63,7 +63,7 @@ def test_confidence_is_that_of_translations(server: Server, translator: Translat
     assert translator.calibration is not None and translation.word_confidences
     assert told["confidence"] == pytest.approx(translation.word_confidences, abs=1e-3)
     translator.calibration = None
-    assert "confidence" not in json.loads(str(Inspecting(translator)([TEXT])[0]))
+    assert "confidence" not in json.loads(str(Inspecting(translator)([TEXT], lambda: None)[0]))
 
 
 def test_it_looks_into_what_the_model_is_made_to_say(server: Server) -> None:
@@ -108,7 +108,7 @@ def test_the_key_is_needed_where_there_is_one(strict_server: Server) -> None:
 
 
 def test_a_text_that_is_refused_leaves_the_others_alone(translator: Translator) -> None:
-    good, bad, again = Inspecting(translator, attention=False)(["the cat", "the cat " * 30, "the cat"])
+    good, bad, again = Inspecting(translator, attention=False)(["the cat", "the cat " * 30, "the cat"], lambda: None)
     assert isinstance(bad, Refusal) and bad.status == 400 and good == again and "le chat" in str(good)
 
 
@@ -116,6 +116,6 @@ def test_too_many_weights_are_refused_and_words_still_told(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inspection, "MOST_WEIGHTS", 100)
-    (refused,) = Inspecting(translator)([TEXT])
+    (refused,) = Inspecting(translator)([TEXT], lambda: None)
     assert isinstance(refused, Refusal) and "exceeds text limit (100 attention weights)" in refused.message
-    assert isinstance(Inspecting(translator, attention=False)([TEXT])[0], str)
+    assert isinstance(Inspecting(translator, attention=False)([TEXT], lambda: None)[0], str)

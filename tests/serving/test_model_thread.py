@@ -5,12 +5,22 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from transformer_mt.decoding.translation import Wishes
+from transformer_mt.decoding.translator import Translator
 from transformer_mt.serving.limits import Limits
 from transformer_mt.serving.metrics import Metrics
-from transformer_mt.serving.model_thread import BATCH_BYTES, BATCH_ITEMS, ModelThread
+from transformer_mt.serving.model_thread import (
+    BATCH_BYTES,
+    BATCH_ITEMS,
+    Check,
+    ModelThread,
+    NobodyWaits,
+    Translating,
+)
 from transformer_mt.serving.refusals import Refusal
 
 
@@ -22,7 +32,7 @@ class Work:
         self.open = threading.Event()
         self.open.set()
 
-    def __call__(self, texts: list[str]) -> list[str]:
+    def __call__(self, texts: list[str], check: Check) -> list[str]:
         self.batches.append(texts)
         assert self.open.wait(10)
         if "fail" in texts:
@@ -135,6 +145,48 @@ def test_what_is_cancelled_is_not_begun(thread: ModelThread) -> None:
         assert work.batches == [["first"], ["last"]]
 
     run(talk)
+
+
+def test_a_batch_that_nobody_waits_for_is_given_up_in_the_middle(thread: ModelThread) -> None:
+    ended = []
+
+    def endless(texts: list[str], check: Check) -> list[str]:
+        try:
+            while True:
+                check()
+                time.sleep(0.001)
+        finally:
+            ended.append(texts)
+
+    async def talk() -> None:
+        tasks = [
+            asyncio.create_task(thread.results(endless, ["a"])),
+            asyncio.create_task(thread.results(endless, ["b"])),
+        ]
+        await asyncio.sleep(0.02)
+        tasks[0].cancel()
+        await asyncio.sleep(0.02)
+        assert ended == [] or len(ended) == 1  # the other one may be of this batch
+        tasks[1].cancel()
+        assert await thread.results(Work(), ["last"]) == ["lastlast"]
+        assert [text for texts in ended for text in texts] == ["a", "b"]
+
+    run(talk)
+
+
+def test_a_translation_asks_before_each_step(tiny_run: Path) -> None:
+    asked = []
+
+    def check() -> None:
+        asked.append(1)
+        if len(asked) == 3:
+            raise NobodyWaits
+
+    translator = Translator.load(tiny_run, threads=1)
+    line = (tiny_run.parent / "test.en").read_text().splitlines()[0]
+    with pytest.raises(NobodyWaits):
+        Translating(translator, Wishes())([line], check)
+    assert translator.translate([line]) and len(asked) == 3  # and the translator itself is as it was
 
 
 def test_what_takes_too_long_is_refused_and_given_up() -> None:

@@ -95,6 +95,12 @@ class Searcher:
         watched._observer = observer
         return watched
 
+    def checked(self, check: Callable[[], object]) -> "Searcher":
+        """A searcher that calls `check` before each step, in any thread: what it raises stops the work."""
+        checked = copy.copy(self)
+        checked.check = check
+        return checked
+
     def search(
         self, segments: Sequence[Segment], n_best: int = 1, sampling: Sampling | None = None
     ) -> list[list[Hypothesis]]:

@@ -13,6 +13,7 @@ from transformer_mt.decoding.word_probs import word_probs
 from transformer_mt.errors import TransformerMTError
 from transformer_mt.serving.asking import read_languages
 from transformer_mt.serving.fields import Fields
+from transformer_mt.serving.model_thread import Check, checked
 from transformer_mt.serving.refusals import Refusal, missing, too_large
 from transformer_mt.serving.service import Service
 
@@ -35,17 +36,18 @@ class Inspecting:
     attention: bool = True
     """Whether the weights are wanted."""
 
-    def __call__(self, texts: list[str]) -> Sequence[str | Refusal]:
+    def __call__(self, texts: list[str], check: Check) -> Sequence[str | Refusal]:
         """What happens inside for each text."""
-        return [self._inspected(text) for text in texts]
+        translator = checked(self.translator, check)
+        return [self._inspected(translator, text) for text in texts]
 
-    def _inspected(self, text: str) -> str | Refusal:
+    def _inspected(self, translator: Translator, text: str) -> str | Refusal:
         tokenizers = self.translator.tokenizers
         for tokenizer, one in ((tokenizers.src, text), (tokenizers.tgt, self.translation or "")):
             if (count := len(tokenizer.encode([one])[0])) > MOST_PIECES:
                 return too_large(count, MOST_PIECES, "pieces")
         try:
-            inspection = inspect_translation(self.translator, text, self.translation)
+            inspection = inspect_translation(translator, text, self.translation)
         except TransformerMTError as error:
             return Refusal(400, f"Invalid request: {error}")
         trace = inspection.trace

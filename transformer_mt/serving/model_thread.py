@@ -5,6 +5,7 @@ requests take turns in it, so that a short text passes a long one.
 """
 
 import asyncio
+import copy
 import threading
 import time
 from collections import deque
@@ -23,8 +24,14 @@ BATCH_BYTES = 6_000
 """Of one batch; an item that is larger makes one of its own. Bytes are never fewer than pieces."""
 
 Result = TypeVar("Result")
-Work = Callable[[list[str]], Sequence[Result]]
-"""Gives a result for each text, in order. Requests whose works are equal share batches."""
+Check = Callable[[], None]
+"""Raises NobodyWaits when it is called after all for whom a batch is computed have gone."""
+Work = Callable[[list[str], Check], Sequence[Result]]
+"""A result for each text, in order; calls the check now and then. Requests whose works are equal share batches."""
+
+
+class NobodyWaits(Exception):
+    """Raised inside of work that is for nobody any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +41,16 @@ class Translating:
     translator: Translator
     wishes: Wishes
 
-    def __call__(self, lines: list[str]) -> list[Translation]:
+    def __call__(self, lines: list[str], check: Check) -> list[Translation]:
         """The translation of each line."""
-        return list(self.translator.stream(lines, self.wishes))
+        return list(checked(self.translator, check).stream(lines, self.wishes))
+
+
+def checked(translator: Translator, check: Check) -> Translator:
+    """A translator that does the same, with a check before each step of a search."""
+    own = copy.copy(translator)
+    own.searcher = translator.searcher.checked(check)
+    return own
 
 
 class _Job:
@@ -106,7 +120,7 @@ class ModelThread:
         """What `work` gives for each of `texts`, computed in the thread, within the limits.
 
         Raises Refusal 503 when too many wait and 504 when it takes too long. What nobody waits for any more, since it
-        took too long or this coroutine was cancelled, is not begun.
+        took too long or this coroutine was cancelled, is not begun; a batch of nothing else is not computed to its end.
         """
         if not texts:
             return []
@@ -150,11 +164,16 @@ class ModelThread:
             return batch
 
     def _compute(self, batch: Sequence[tuple[_Job, int]]) -> None:
-        work = batch[0][0].work
+        work, jobs = batch[0][0].work, {id(job): job for job, _ in batch}.values()
+
+        def check() -> None:
+            if all(job.future.done() for job in jobs):
+                raise NobodyWaits
+
         try:
-            results = work([job.texts[place] for job, place in batch])
+            results = work([job.texts[place] for job, place in batch], check)
         except Exception as error:  # whatever it is, the others are to be served
-            for job in {id(job): job for job, _ in batch}.values():
+            for job in jobs:
                 job.conclude(error)
             return
         for (job, place), result in zip(batch, results, strict=True):
