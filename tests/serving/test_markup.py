@@ -164,3 +164,15 @@ def test_every_tag_comes_through_a_real_translator(translator: Translator, htmls
 def test_lines_without_tags_are_translated_as_ever(translator: Translator, tiny_run: Path) -> None:
     lines = (tiny_run.parent / "test.en").read_text().splitlines()
     assert list(translator.stream(lines, Wishes(markup=True))) == list(translator.stream(lines))
+
+
+def test_tags_stay_out_of_what_is_searched_again_for_something_else(translator: Translator) -> None:
+    """Where a placeholder was lost, the line is translated again: as without the tags, which go where they went."""
+    lines = ["the <b>red</b> cat {0} sees the small dog", "the {0} cat sees <i>the</i> old bird"]
+    bare_lines = [re.sub("<.*?>", "", line) for line in lines]
+    wishes = Wishes(markup=True, protect=True)
+    with_tags = [one.text for one in translator.stream(lines, wishes)]
+    assert [re.sub("<.*?>", "", text) for text in with_tags] == [
+        one.text for one in translator.stream(bare_lines, Wishes(protect=True))
+    ]
+    assert [re.findall("<.*?>", text) for text in with_tags] == [["<b>", "</b>"], ["<i>", "</i>"]]
