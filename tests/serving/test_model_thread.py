@@ -166,7 +166,7 @@ def test_a_batch_that_nobody_waits_for_is_given_up_in_the_middle(thread: ModelTh
         await asyncio.sleep(0.02)
         tasks[0].cancel()
         await asyncio.sleep(0.02)
-        assert ended == [] or len(ended) == 1  # the other one may be of this batch
+        assert len(ended) <= 1  # the other one may be of this batch
         tasks[1].cancel()
         assert await thread.results(Work(), ["last"]) == ["lastlast"]
         assert [text for texts in ended for text in texts] == ["a", "b"]
