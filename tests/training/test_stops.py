@@ -173,7 +173,7 @@ def test_the_proof_notices_another_result(
     command = ["verify-resume", str(folder / "tiny.yaml"), "--steps", "12", "--stops", "2", "--seed", "4"]
     assert main([*command, "--keep", str(kept)]) == 2
     printed = capsys.readouterr().out
-    assert "1 of 5 results differ" in printed and "DIFFERS" in printed
+    assert "1 of 6 results differ" in printed and "DIFFERS" in printed
     assert (kept / "stopped" / "run" / "bundle").is_dir()
     assert main([*command, "--keep", str(kept)]) == 2
     assert "name a new directory" in capsys.readouterr().err

@@ -98,18 +98,6 @@ class Tokenizer:
         """The ids of each line, without bos; a blank line may have none."""
         return self._model.encode(escape_all(lines), add_eos=add_eos, num_threads=1)  # type: ignore[no-any-return]
 
-    def sample(self, lines: Sequence[str], alpha: float, seed: int) -> list[list[int]]:
-        """Ids that stand for each line as well, drawn by `seed`, which must be below 2 ** 31.
-
-        A unigram model draws among all ways to cut the line by their probability ** alpha (Kudo 2018); a BPE model
-        leaves out merges with probability alpha (Provilkov et al. 2020). Not for several threads at a time.
-        """
-        sentencepiece.set_random_generator_seed(seed)
-        escaped = escape_all(lines)
-        return self._model.encode(  # type: ignore[no-any-return]
-            escaped, enable_sampling=True, nbest_size=-1, alpha=alpha, num_threads=1
-        )
-
     def normalised(self, line: str) -> str:
         """The line as it is before it is cut into pieces; its blanks are blanks."""
         return unescape(self._model.normalize(escape(line)).replace(META_BLANK, " ")).removeprefix(" ")
@@ -125,6 +113,13 @@ class Tokenizer:
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The text of each row of ids; special ids give nothing, the unknown one U+2047."""
         return [unescape(text) for text in self._model.decode([list(map(int, row)) for row in ids])]
+
+    def text_pieces(self) -> dict[int, tuple[str, float]]:
+        """The pieces that stand for text of their own, with their scores, by id: no special ones, no bytes."""
+        model = self._model
+        others = (model.is_unknown, model.is_control, model.is_byte, model.is_unused)
+        ids = (index for index in range(self.vocab_size) if not any(is_other(index) for is_other in others))
+        return {index: (model.id_to_piece(index), model.get_score(index)) for index in ids}
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces of `ids` as SentencePiece writes them, for people to look at."""
