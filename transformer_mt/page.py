@@ -24,9 +24,12 @@ body {{
 h1, h2, h3 {{ line-height: 1.2; }}
 a {{ color: var(--blue); }}
 table {{ border-collapse: collapse; width: 100%; margin: 0.5rem 0 1.5rem; }}
-th, td {{ border-bottom: 1px solid var(--grid); padding: 0.3rem 0.6rem; text-align: left; vertical-align: top; }}
+th, td {{
+  border-bottom: 1px solid var(--grid); padding: 0.3rem 0.6rem; text-align: left; vertical-align: top;
+  overflow-wrap: break-word;
+}}
 td.number, th.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
-td.text {{ white-space: pre-wrap; }}
+td.text {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
 .quiet {{ color: var(--quiet); }}
 .wide {{ overflow-x: auto; }}
 .bar {{ background: var(--blue); height: 0.6rem; min-width: 1px; }}

@@ -29,7 +29,7 @@ def _against(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"against {found['name']}"
     for name in ("bleu", "chrf"):
         test = found[name]
-        verdict = "significant" if test["significant"] else "may be chance"
+        verdict = "significant" if test["significant"] else "may be chance" if test["difference"] else "equal"
         yield (
             f"{name:6}{test['score']:6.2f} instead of {test['other']:6.2f}: {test['difference']:+.2f}, {verdict} "
             f"(p = {test['p_bootstrap']:.4f} by paired bootstrap, {test['p_randomisation']:.4f} by approximate "

@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     """Write the page."""
     if args.ensemble:
         raise TransformerMTError("--ensemble: explain looks into one model; leave it out")
+    if str(args.output) == "-":
+        raise TransformerMTError("--output: a page goes into a file; name one")
     if args.output.is_dir():
         raise TransformerMTError(f"--output: {args.output} is a directory; name a file in it")
     translator = load_translator(args).translator

@@ -168,7 +168,7 @@ def _translate(translator: Any, args: argparse.Namespace, files: LineFiles) -> N
             progress.lines += 1
             progress.flagged += bool(translation.flags)
             progress.flags.update(translation.flags)
-            text = _as_json(translation) if args.json else translation.text
+            text = _as_json(translation, bool(args.confidence)) if args.json else translation.text
             if output is None:
                 print(text)
             else:
@@ -361,10 +361,10 @@ def _teller(args: argparse.Namespace, start: int) -> Callable[[int], None]:
     return tell_now_and_then
 
 
-def _as_json(translation: Any) -> str:
+def _as_json(translation: Any, has_confidence: bool) -> str:
     entry: dict[str, Any] = {"translation": translation.text, "score": translation.score, "flags": translation.flags}
     entry["alternatives"] = [{"translation": text, "score": score} for text, score in translation.alternatives]
-    if translation.confidence is not None:
+    if has_confidence:
         entry["confidence"] = _rounded(translation.confidence)
         entry["word_confidences"] = [_rounded(one) for one in translation.word_confidences]
     if translation.tokens:

@@ -17,6 +17,9 @@ from transformer_mt.evaluation.calibration import (
 )
 from transformer_mt.evaluation.word_match import words_in_reference
 
+LEAST_WORDS = 200
+"""That confidence is learnt from when somebody asks for it; a training takes what its validation pairs have."""
+
 
 def judged(translations: Sequence[Translation], references: Sequence[str]) -> list[Judged]:
     """The words of translations with the probability of each, judged by references of the lines."""
@@ -25,10 +28,14 @@ def judged(translations: Sequence[Translation], references: Sequence[str]) -> li
 
 
 def calibrate(translations: Sequence[Translation], pairs: Sequence[Pair]) -> Calibration:
-    """What confidence in translations like these is worth; raises DataError where there are no words to learn from."""
+    """What confidence in translations like these is worth; raises DataError where there are too few words to say."""
     found = learn_calibration(judged(translations, [pair.tgt for pair in pairs]))
-    if found is None:
-        raise DataError("there is nothing to learn confidence from: no translation of these pairs has a word")
+    if found is None or found.num_words < LEAST_WORDS:
+        count = found.num_words if found else 0
+        raise DataError(
+            f"confidence cannot be learnt from {count} translated words; take a few hundred pairs, so that there are "
+            f"{LEAST_WORDS} words at the very least"
+        )
     return found
 
 

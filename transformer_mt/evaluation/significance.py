@@ -53,8 +53,8 @@ class Paired:
 
     @property
     def is_significant(self) -> bool:
-        """Whether both tests say so."""
-        return max(self.p_bootstrap, self.p_randomisation) < CHANCE
+        """Whether both tests say so; sacreBLEU gives equal scores, too, the smallest p."""
+        return self.difference != 0 and max(self.p_bootstrap, self.p_randomisation) < CHANCE
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary."""

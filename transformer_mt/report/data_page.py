@@ -16,7 +16,7 @@ def data_page(report: Mapping[str, Any]) -> str:
 
 
 def _sources(sources: list[dict[str, Any]]) -> Iterator[str]:
-    yield "<h2>Sources</h2><table><tr><th>role<th>source<th>pairs<th>reading"
+    yield "<h2>Sources</h2><div class=wide><table><tr><th>role<th>source<th class=number>pairs<th>reading"
     for source in sources:
         told = []
         if unequal := source["unequal_lines"]:
@@ -30,11 +30,11 @@ def _sources(sources: list[dict[str, Any]]) -> Iterator[str]:
             f"<tr><td>{source['role']}<td>{escape(source['name'])}<td class=number>{source['pairs']:,}"
             f"<td>{'<br>'.join(map(escape, told)) or 'whole'}"
         )
-    yield "</table>"
+    yield "</table></div>"
 
 
 def _spaces(report: Mapping[str, Any]) -> Iterator[str]:
-    yield "<h2>Spaces before ? ! ; :</h2><table><tr><th>side<th>space<th>times"
+    yield "<h2>Spaces before ? ! ; :</h2><table><tr><th>side<th>space<th class=number>times"
     for side, spaces in report["spaces_before_marks"].items():
         for space, count in spaces.items():
             name = " ".join(f"U+{ord(character):04X}" for character in space) or "none"
@@ -51,14 +51,15 @@ def _roles(roles: Mapping[str, Any]) -> Iterator[str]:
         total = max(found["pairs"], 1)
         yield f"<h2>{role}: {found['defective_pairs']:,} of {found['pairs']:,} pairs have defects</h2>"
         most = max((kind["pairs"] for kind in found["kinds"].values()), default=1)
-        yield "<table><tr><th>kind<th>pairs<th>share<th style='width:20%'><th>meaning<th>data clean"
+        yield "<div class=wide><table><tr><th>kind<th class=number>pairs<th class=number>share"
+        yield "<th style='width:12%'><th>meaning<th>data clean"
         for label, kind in found["kinds"].items():
             yield (
                 f"<tr><td>{label}<td class=number>{kind['pairs']:,}<td class=number>{kind['pairs'] / total:.3%}"
                 f"<td><div class=bar style='width:{100 * kind['pairs'] / most:.1f}%'></div>"
-                f"<td>{escape(kind['title'])}<td>{kind['clean']}: {escape(kind['advice'])}"
+                f"<td>{escape(kind['title'])}<td>{escape(': '.join(filter(None, (kind['clean'], kind['advice']))))}"
             )
-        yield "</table>"
+        yield "</table></div>"
         yield from _stretches(found["misaligned_stretches"])
         for label, kind in found["kinds"].items():
             yield from _examples(label, kind["examples"])
@@ -68,7 +69,7 @@ def _stretches(stretches: list[dict[str, Any]]) -> Iterator[str]:
     if not stretches:
         return
     yield f"<details open><summary>{len(stretches):,} misaligned stretches</summary><table>"
-    yield "<tr><th>source<th>first line<th>last line"
+    yield "<tr><th>source<th class=number>first line<th class=number>last line"
     for stretch in stretches:
         first, last = stretch["first_line"], stretch["last_line"]
         yield f"<tr><td>{escape(stretch['source'])}<td class=number>{first:,}<td class=number>{last:,}"

@@ -68,9 +68,11 @@ def _summary(found: Explanation) -> Iterator[str]:
         (4, "what the encoder makes of the source", _shape(num_src, wide)),
         (5, "attention of the decoder to itself", _shape(*inspection.trace.decoder_attention.shape)),
         (6, "attention of the decoder to the source", _shape(*inspection.trace.memory_attention.shape)),
+        (7, "links between words of both sides", _shape(len(inspection.links), 2)),
         (8, "what the decoder makes of each place", _shape(num_tgt, wide)),
         (8, "probabilities of every piece at each place", _shape(num_tgt, found.vocab_sizes[1])),
         (9, "the search: steps, continuations looked at in each", _shape(len(found.steps), 2 * found.beam_size)),
+        (10, "what each piece needed of the source", _shape(*found.attribution.shape)),
     ]
     yield "<table><tr><th>stage<th>shape"
     for number, name, shape in stages:

@@ -9,6 +9,8 @@ from html import escape
 import numpy as np
 from torch import Tensor
 
+from transformer_mt.data.tokenizer import META_BLANK
+
 HIGH, LOW = (26, 137, 207), (222, 105, 32)
 """Of numbers above and below 0: shades of blue and orange that show on white and on black."""
 CELL = 18
@@ -75,7 +77,8 @@ def strips(values: Tensor, rows: Sequence[str], title: str, scale: float) -> str
 
 
 def _room(names: Sequence[str]) -> int:
-    return round(10 + _LETTER * min(_LONGEST_LABEL, max(len(name) for name in names)))
+    """Beside a picture, for these names; the sign for a blank is as wide as two letters."""
+    return round(12 + _LETTER * max(min(_LONGEST_LABEL, len(name)) + (META_BLANK in name) for name in names))
 
 
 def _svg(width: float, height: float, title: str) -> str:

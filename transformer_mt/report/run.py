@@ -1,5 +1,6 @@
 """What is known of a training, read from its run directory, whatever state that is in."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from transformer_mt.files import read_json, read_small_text
 from transformer_mt.metrics import METRICS_NAME, Record, Salvaged, salvage_metrics
 
 MOST_WARNINGS = 20
+_FAILED = re.compile(r"the training stopped: (?!Interrupted|KeyboardInterrupt)")
+"""A stop that was asked for is no failure."""
 _END_OF_LOG = 1 << 20
 """Bytes of the log that are read."""
 
@@ -143,5 +146,5 @@ def _log(path: Path) -> tuple[list[str], str]:
             lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
     except OSError:
         return [], ""
-    warnings = [line for line in lines if "warning:" in line or "the training stopped" in line]
+    warnings = [line for line in lines if "warning:" in line or _FAILED.search(line)]
     return warnings[-MOST_WARNINGS:], lines[-1] if lines else ""

@@ -86,7 +86,7 @@ def _kept_bleu(run: Run) -> str:
     if (found := _best(run)) is None:
         return "–"
     low, high = _number(found, "bleu_low"), _number(found, "bleu_high")
-    interval = "" if low is None or high is None else f" <small>[{low:.1f}, {high:.1f}]</small>"
+    interval = "" if low is None or high is None else f" <small>[{low:.2f}, {high:.2f}]</small>"
     return f"{found['bleu']:.2f}{interval}"
 
 

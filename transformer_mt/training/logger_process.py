@@ -100,8 +100,8 @@ def _pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _reason(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:_LONGEST_REASON]
+    text = " ".join(str(error).split()) or type(error).__name__  # the first line of some says nothing yet
+    return text[:_LONGEST_REASON]
 
 
 def _without_secrets(text: str) -> str:
