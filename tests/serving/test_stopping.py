@@ -37,6 +37,29 @@ def test_a_signal_lets_50_requests_be_answered_and_refuses_new_ones(tiny_run: Pa
     assert server.said[-1] == "transformer-mt: stopped\n"
 
 
+def test_a_second_interrupt_refuses_what_is_not_answered_and_ends_at_once(tiny_run: Path) -> None:
+    replies: list[Reply] = []
+    with Server(tiny_run, "--beam-size", "12") as server:
+        text = ["the cat sees the old bird now and " * 12] * 100
+        threads = [threading.Thread(target=lambda: replies.append(server.translate(text))) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 10
+        while server.metric("waiting_requests") < 11 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert server.metric("waiting_requests") >= 11
+        server.process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        started = time.monotonic()
+        assert server.stop(signal.SIGINT) == 130
+        assert time.monotonic() - started < 5
+        for thread in threads:
+            thread.join()
+    assert len(replies) == 12 and {reply.status for reply in replies} <= {200, 503}
+    assert any(reply.status == 503 and "stopping" in reply.json["error"] for reply in replies)
+    assert server.said[-1] == "transformer-mt: stopped\n" and not any("Traceback" in line for line in server.said)
+
+
 def test_an_address_that_others_reach_needs_a_key_or_a_word(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", str(tiny_run), "--host", "0.0.0.0", "--port", "0"]) == 2
     said = capsys.readouterr().err

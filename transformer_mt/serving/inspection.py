@@ -85,6 +85,8 @@ def read_inspection(fields: Fields) -> Asked:
     """What `fields` ask to be looked into; raises Refusal 400."""
     values = fields.values
     attention = values.get("attention", True)
+    if isinstance(attention, str):  # as forms have it
+        attention = {"true": True, "false": False}.get(attention.lower())
     if not isinstance(attention, bool):
         raise Refusal(400, "Invalid request: attention parameter must be true or false")
     source, target = read_languages(fields)

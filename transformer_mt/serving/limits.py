@@ -46,7 +46,9 @@ def parse_limits(settings: Sequence[str]) -> Limits:
     names = [one.name for one in fields(Limits)]
     changed = {}
     for setting in settings:
-        name, _, value = setting.partition("=")
+        name, sign, value = setting.partition("=")
+        if not sign:
+            raise TransformerMTError(f"--limit {setting}: write it as NAME=NUMBER")
         if name not in names:
             raise TransformerMTError(f"--limit: there is none of this name: {name}; there are {', '.join(names)}")
         try:

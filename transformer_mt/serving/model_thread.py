@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -73,7 +74,8 @@ class _Job:
 
     def conclude(self, error: Exception | None) -> None:
         """Tell the owner, if it still waits: from any thread."""
-        self.loop.call_soon_threadsafe(self._settle, error)
+        with suppress(RuntimeError):  # its loop has ended, and so has the owner
+            self.loop.call_soon_threadsafe(self._settle, error)
 
     def _settle(self, error: Exception | None) -> None:
         if self.future.done():
@@ -91,6 +93,8 @@ class ModelThread:
         self._limits = limits
         self._metrics = metrics
         self._jobs: deque[_Job] = deque()
+        self._computed: Sequence[_Job] = ()
+        """Those that have texts in the batch that is computed now."""
         self._changed = threading.Condition()
         self._is_stopped = False
         self._thread = threading.Thread(target=self._run, name="model")
@@ -101,20 +105,19 @@ class ModelThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the batch that is computed now; requests that still wait are refused."""
-        with self._changed:
-            self._is_stopped = True
-            self._changed.notify()
+        """Refuse what is not answered yet, and end."""
         self.give_up()
         self._thread.join()
 
     def give_up(self) -> None:
-        """Refuse all that is not answered yet."""
+        """Refuse all that is not answered yet, and all that comes; what is computed now is computed no further."""
         with self._changed:
-            jobs = list(self._jobs)
+            self._is_stopped = True
+            jobs = [*self._jobs, *self._computed]
             self._jobs.clear()
+            self._changed.notify()
         for job in jobs:
-            job.conclude(Refusal(503, "The server is stopping", retry_after=5))
+            job.conclude(_stopping())
 
     async def results(self, work: Work[Result], texts: Sequence[str]) -> list[Result]:
         """What `work` gives for each of `texts`, computed in the thread, within the limits.
@@ -127,7 +130,7 @@ class ModelThread:
         job = _Job(work, texts)
         with self._changed:
             if self._is_stopped:
-                raise Refusal(503, "The server is stopping", retry_after=5)
+                raise _stopping()
             if len(self._jobs) >= self._limits.waiting:
                 raise Refusal(503, "Too many requests are waiting, try again later", retry_after=1)
             self._jobs.append(job)
@@ -161,10 +164,11 @@ class ModelThread:
             self._jobs = deque(job for job in self._jobs if job.is_open)
             if first.is_open:
                 self._jobs.rotate(-1)  # the next batch is begun by another
+            self._computed = list({id(job): job for job, _ in batch}.values())
             return batch
 
     def _compute(self, batch: Sequence[tuple[_Job, int]]) -> None:
-        work, jobs = batch[0][0].work, {id(job): job for job, _ in batch}.values()
+        work, jobs = batch[0][0].work, self._computed
 
         def check() -> None:
             if all(job.future.done() for job in jobs):
@@ -181,6 +185,10 @@ class ModelThread:
             job.num_left -= 1
             if not job.num_left:
                 job.conclude(None)
+
+
+def _stopping() -> Refusal:
+    return Refusal(503, "The server is stopping", retry_after=5)
 
 
 def _in_turn(jobs: Sequence[_Job]) -> list[tuple[_Job, int]]:

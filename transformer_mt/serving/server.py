@@ -1,6 +1,7 @@
 """The process: a socket, the application behind it, and signals that end it without losing an answer."""
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -38,8 +39,9 @@ def open_socket(host: str, port: int) -> socket.socket:
         opened.bind(address)
     except OSError as error:
         opened.close()
+        other = "host" if error.errno == errno.EADDRNOTAVAIL else "port"
         raise TransformerMTError(
-            f"--host {host} --port {port}: cannot be served at ({error.strerror}); choose another port"
+            f"--host {host} --port {port}: cannot be served at ({error.strerror}); choose another {other}"
         ) from None
     return opened
 
@@ -56,7 +58,8 @@ def url_of(opened: socket.socket) -> str:
 
 
 def serve(service: Service, opened: socket.socket, keys: Collection[str], tell_ready: Callable[[], None]) -> bool:
-    """Answer until SIGINT or SIGTERM, and then what has come before it; returns whether a second one cut that short."""
+    """Answer until SIGINT or SIGTERM, and then what has come before it; returns whether a second SIGINT cut that short:
+    what had no answer then was refused."""
     config = uvicorn.Config(
         make_app(service, keys),
         http=partial(Connection, service.limits),  # type: ignore[arg-type]  # called as the class it stands for
@@ -79,17 +82,28 @@ def serve(service: Service, opened: socket.socket, keys: Collection[str], tell_r
             server.run(sockets=[opened])
     finally:
         service.thread.stop()
-    return server.force_exit
+    return server.was_cut_short
 
 
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.was_cut_short = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """See uvicorn, which at a second SIGINT leaves requests without an answer, and may wait all the same."""
+        if not self.should_exit or sig != signal.SIGINT:
+            super().handle_exit(sig, frame)
+        elif self._loop is not None:  # else it has not come to `shutdown` yet, and the first is still to be seen to
+            self.was_cut_short = True
+            self._loop.call_soon_threadsafe(self._service.thread.give_up)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what has come; what is not done in time is refused, which is an answer too."""
-        timer = asyncio.get_running_loop().call_later(_STOP_SECONDS, self._service.thread.give_up)
+        self._loop = asyncio.get_running_loop()
+        timer = self._loop.call_later(_STOP_SECONDS, self._service.thread.give_up)
         await super().shutdown(sockets)
         timer.cancel()
 

@@ -23,10 +23,12 @@ class PlainText:
 
     def __init__(self, text: str) -> None:
         self._parts = _LINE_BREAK.split(text)  # lines at even places, breaks at odd ones
-        self.lines = self._parts[::2]
+        self._places = [place for place, part in enumerate(self._parts) if place % 2 == 0 and part]
+        self.lines = [self._parts[place] for place in self._places]
 
     def joined(self, translations: Sequence[str]) -> str:
         """The translations with the breaks between them."""
         parts = list(self._parts)
-        parts[::2] = translations
+        for place, translation in zip(self._places, translations, strict=True):
+            parts[place] = translation
         return "".join(parts)

@@ -58,9 +58,9 @@ function typed() {
   stop();
   const isTooLong = tellCount(text);
   $("source").ariaInvalid = String(isTooLong);
-  if (text.trim() && !isTooLong) later("translate", settings.frontendTimeout, () => translate());
-  else if (isTooLong) tell(`The text is too long: at most ${count.format(settings.charLimit)} characters.`, { isTrouble: true });
-  if (!text.trim()) present({ translatedText: "" }, "");
+  if (text.trim() && !isTooLong) return later("translate", settings.frontendTimeout, () => translate());
+  present({ translatedText: "" }, "");
+  if (isTooLong) tell(`The text is too long: at most ${count.format(settings.charLimit)} characters.`, { isTrouble: true });
 }
 
 /** Show how many characters there are; says whether they are too many. */
@@ -103,6 +103,7 @@ async function translate(attempt = 0) {
   } catch (error) {
     if (mine !== latest || error.name === "AbortError") return;
     stop();
+    present({ translatedText: "" }, ""); // what stands there is of another text
     explain(error, attempt);
   }
 }
