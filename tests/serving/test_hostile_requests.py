@@ -168,7 +168,7 @@ def test_row_75_beyond_the_connections_slow_ones_are_closed_first(strict_server:
         ({"q": "SECRET" * 1000}, "(6000 characters) exceeds text limit (5000 characters)"),
         ({"q": ["a" * 5000] * 11}, "(55000 characters) exceeds text limit (50000 characters)"),
         ({"q": ["a" * 5000] * 4, "alternatives": 2}, "(60000 characters x 3 translations) exceeds text limit"),
-        ({"q": "\n" * 1000}, "(1001 lines) exceeds text limit"),
+        ({"q": "a\n" * 1001}, "(1001 lines) exceeds text limit"),
         ({"source": "SECRET"}, "is not supported"),
         ({"source": 7}, "source parameter must be"),
         ({"source": ""}, "missing source parameter"),

@@ -245,7 +245,9 @@ def test_who_still_waits_when_it_stops_is_refused() -> None:
             await waiting
         with pytest.raises(Refusal, match="stopping"):
             await thread.results(work, ["b"])
+        with pytest.raises(Refusal, match="stopping"):  # what is computed now is refused as well
+            await first
         work.open.set()
-        await asyncio.gather(first, stopping)
+        await stopping
 
     run(talk)
