@@ -122,11 +122,13 @@ def test_facts_are_told(server: Server) -> None:
 def test_metrics_are_as_prometheus_reads_them(server: Server) -> None:
     before = server.metric("characters_total")
     server.text("the secret cat")
+    assert server.ask("/translate", b"{secret").status == 400
     reply = server.ask("/metrics")
     assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
     text = reply.body.decode()
     assert server.metric("characters_total") == before + len("the secret cat")
     assert 'transformer_mt_requests_total{endpoint="translate",status="200"} ' in text
+    assert 'transformer_mt_requests_total{endpoint="translate",status="400"} ' in text  # refused before it is parsed
     assert "secret" not in text
     for line in text.splitlines():
         assert line.startswith("# ") or float(line.rpartition(" ")[2]) >= 0

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from transformer_mt import __version__
@@ -43,6 +44,7 @@ def make_app(service: Service, keys: Collection[str] = ()) -> ASGIApp:
     """The server as an ASGI application; with `keys`, one of them is needed."""
     app = FastAPI(
         title="LibreTranslate",  # by which clients such as Dialect know the interface
+        description="The interface of LibreTranslate, served by transformer_mt.",
         version=__version__,
         docs_url=None,
         redoc_url=None,
@@ -57,7 +59,8 @@ def make_app(service: Service, keys: Collection[str] = ()) -> ASGIApp:
     _add_page(app, page)
     _add_work(app, service)
     _add_files(app, service)
-    return Front(app, service.limits, service.metrics, keys, (*_OPEN, *page))
+    names = {route.path: route.name for route in app.routes if isinstance(route, Route)}
+    return Front(app, service.limits, service.metrics, keys, (*_OPEN, *page), names)
 
 
 def _add_facts(app: FastAPI, service: Service, needs_key: bool) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -35,15 +35,25 @@ class Front:
     """Passes requests on to an application with `fields` in their state, or refuses them."""
 
     def __init__(
-        self, app: ASGIApp, limits: Limits, metrics: Metrics, keys: Collection[str], open_paths: Collection[str]
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        metrics: Metrics,
+        keys: Collection[str],
+        open_paths: Collection[str],
+        names: Mapping[str, str],
     ) -> None:
-        """With `keys`, one of them is needed but for `open_paths`, of which those that end in "/" have more behind."""
+        """With `keys`, one of them is needed but for `open_paths`, of which those that end in "/" have more behind.
+
+        Requests are counted by the `names` of their paths, also where they are refused here.
+        """
         self._app = app
         self._limits = limits
         self._metrics = metrics
         self._key_hashes = [_hash(key) for key in keys]
         self._open_paths = {path for path in open_paths if not path.endswith("/") or path == "/"}
         self._open_folders = tuple(path for path in open_paths if path.endswith("/") and path != "/")
+        self._names = names
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +77,7 @@ class Front:
         except Refusal as refusal:
             await answer(refusal)(scope, receive, send_on)
         finally:
-            endpoint = getattr(scope.get("endpoint"), "__name__", "none")
+            endpoint = self._names.get(scope["path"], getattr(scope.get("endpoint"), "__name__", "none"))
             self._metrics.request(endpoint, status, time.monotonic() - started)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
