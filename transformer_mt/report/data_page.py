@@ -6,7 +6,7 @@ from typing import Any
 
 from transformer_mt.page import document, visible
 
-_STYLE = "td.text { width: 42%; }\n"
+_STYLE = "td.text { width: 42%; }\n.wide table { min-width: 42rem; }\n"
 
 
 def data_page(report: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ NAMES = ("wandb", "mlflow")
 """Keys of the section logging, packages and extras."""
 MOST_WAITING = 1 << 20
 """Bytes that wait here for a logger that does not keep up: some thousand records."""
-SECONDS_TO_END = {"finished": 30.0, "stopped": 10.0, "failed": 10.0}
+SECONDS_TO_END = {"finished": 30.0, "stopped": 5.0, "failed": 5.0}
 """That all loggers together have to send what is left."""
 SECONDS_ALONE = 60.0
 """That a logger has to send what is left when the training has vanished."""
