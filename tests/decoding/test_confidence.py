@@ -121,7 +121,7 @@ def test_training_learns_from_the_validation_pairs(bundle: Bundle, tiny_run: Pat
     chosen = replace(bundle.config.decoding, beam_size=2)
     translator = Translator.from_bundles([bundle], torch.device("cpu"), chosen)
     assert calibrate(list(translator.stream(lines[0], WISHES)), pairs) == bundle.calibration
-    with pytest.raises(DataError, match="nothing to learn"):
+    with pytest.raises(DataError, match="cannot be learnt from 0 translated words"):
         calibrate([Translation("")], pairs[:1])
     with pytest.raises(DataError, match="no confidence to examine"):
         examine_confidence(STEEP, [Translation("")], pairs[:1])

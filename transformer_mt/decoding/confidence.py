@@ -17,7 +17,7 @@ from transformer_mt.evaluation.calibration import (
 )
 from transformer_mt.evaluation.word_match import words_in_reference
 
-LEAST_WORDS = 200
+LEAST_WORDS = 50
 """That confidence is learnt from when somebody asks for it; a training takes what its validation pairs have."""
 
 
