@@ -20,6 +20,7 @@ from transformer_mt.data.vocabulary import EOS_ID
 _CACHED_WORDS, _LONGEST_CACHED = 1 << 16, 32
 """Words whose ways are remembered, of so many characters at most."""
 
+Ids = npt.NDArray[np.int32]
 Draw = Callable[[], float]
 """Gives another number in [0, 1) each time."""
 Ways = list[tuple[list[float], list[tuple[int, int]]]]
@@ -40,9 +41,7 @@ class Resampler:
         draw = _draws(np.random.default_rng(key)).__next__
         return [(self._cut(self._src, src, draw), self._cut(self._tgt, tgt, draw)) for src, tgt in rows]
 
-    def _cut(
-        self, cutter: "UnigramCutter | BpeCutter", row: npt.NDArray[np.int32], draw: Draw
-    ) -> npt.NDArray[np.int32]:
+    def _cut(self, cutter: "UnigramCutter | BpeCutter", row: Ids, draw: Draw) -> Ids:
         ids = [index for word in cutter.words(row[:-1].tolist()) for index in cutter.cut(word, draw)]
         return row if len(ids) >= self._max_length else np.array([*ids, EOS_ID], np.int32)
 
