@@ -25,10 +25,12 @@ class Shouting:
     """Stands in for a translator."""
 
     settings = SimpleNamespace(beam_size=2)
-    searcher = SimpleNamespace(checked=lambda check: None)
 
     def __init__(self, mark: str) -> None:
         self.mark = mark
+
+    def checked(self, check: Any) -> "Shouting":
+        return self
 
     def stream(self, lines: list[str], wishes: Any) -> Iterator[Translation]:
         for line in lines:

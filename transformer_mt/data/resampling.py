@@ -121,8 +121,9 @@ class UnigramCutter(_Cutter):
             if logs:
                 largest = max(logs)
                 weights = [math.exp(log - largest) for log in logs]
-                sums[end] = largest + math.log(sum(weights))
-                ways.append(([part / sum(weights) for part in accumulate(weights)], options))
+                total = sum(weights)
+                sums[end] = largest + math.log(total)
+                ways.append(([part / total for part in accumulate(weights)], options))
             else:
                 ways.append(([], []))
         return ways

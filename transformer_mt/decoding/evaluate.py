@@ -10,7 +10,7 @@ from transformer_mt.bundle import Bundle
 from transformer_mt.config.schema import Config
 from transformer_mt.data.corpus import read_pairs, source_files
 from transformer_mt.data.pairs import Pair, Report
-from transformer_mt.decoding.translation import Translation, Wishes
+from transformer_mt.decoding.translation import PLAIN, Translation, Wishes
 from transformer_mt.decoding.translator import Translator
 from transformer_mt.errors import DataError
 from transformer_mt.evaluation.groups import Frequencies, word_counts
@@ -19,7 +19,6 @@ from transformer_mt.files import read_lines
 
 MOST_COUNTED = 200_000
 """Training pairs whose words are counted: all that there are, or a good sample in seconds."""
-_PLAIN = Wishes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def evaluate(
     bundle: Bundle,
     directory: Path,
     multi_references: Path | None = None,
-    wishes: Wishes = _PLAIN,
+    wishes: Wishes = PLAIN,
 ) -> Evaluation:
     """Translate the sources of `pairs`, score against their targets, and write both files into `directory`.
 

@@ -70,24 +70,22 @@ class Searcher:
         settings: DecodingConfig,
         rules: TermRules,
         narrowing: Narrowing | None = None,
-        check: Callable[[], object] | None = None,
     ) -> None:
         """`models` lie on one device; `rules` are those of the target vocabulary, which `narrowing` makes smaller.
 
-        Where something is drawn, or constraints are to be kept to, the whole vocabulary is looked at. `check` is called
-        before each step of a search, in any thread: what it raises stops the work.
+        Where something is drawn, or constraints are to be kept to, the whole vocabulary is looked at.
         """
         self.models = models
         self.settings = settings
         self.rules = rules
         self.narrowing = narrowing
-        self.check = check
         self.device = next(models[0].parameters()).device
         limits = [model.longest_sequence for model in models]
         searches_alone = narrowing is not None or not all(map(is_row_wise, models))
         self._searches_alone = settings.batch_invariant and searches_alone
         self.longest_sequence = min((limit for limit in limits if limit is not None), default=None)
         self._observer: Observer | None = None
+        self._check: Callable[[], object] | None = None
 
     def observed(self, observer: Observer) -> "Searcher":
         """A searcher that finds the same by the same steps, each of which `observer` is shown."""
@@ -98,7 +96,7 @@ class Searcher:
     def checked(self, check: Callable[[], object]) -> "Searcher":
         """A searcher that calls `check` before each step, in any thread: what it raises stops the work."""
         checked = copy.copy(self)
-        checked.check = check
+        checked._check = check
         return checked
 
     def search(
@@ -214,8 +212,8 @@ class Searcher:
         )
         steps = [ModelStep(model, src, narrowed) for model in self.models]
         step: StepFunction = steps[0] if len(steps) == 1 else EnsembleStep(steps)
-        if self.check is not None:
-            step = CheckedStep(step, self.check)
+        if self._check is not None:
+            step = CheckedStep(step, self._check)
         if sampling is not None:
             keys = [segment.key for segment in segments]
             return sample(step, self._max_lengths(segments), settings, sampling, keys, constraints)

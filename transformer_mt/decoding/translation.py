@@ -35,6 +35,10 @@ class Wishes:
     """Leave tags out of each line while it is translated, and put them back, in their order."""
 
 
+PLAIN = Wishes()
+"""Nothing but the best translation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Translation:
     """The answer to one input line."""

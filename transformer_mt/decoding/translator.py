@@ -1,5 +1,6 @@
 """Lines in, lines out: the one way by which files, the Python API and validation are translated."""
 
+import copy
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from transformer_mt.bundle import Bundle, load_bundle
 from transformer_mt.config.schema import DecodingConfig
 from transformer_mt.data.shortlist import Shortlist
 from transformer_mt.data.tokenizer import TokenizerPair, escape
-from transformer_mt.data.vocabulary import EOS_ID, SPECIAL_PIECES
+from transformer_mt.data.vocabulary import EOS_ID
 from transformer_mt.decoding.characters import LINE_BREAKS, without_surrogates
 from transformer_mt.decoding.masking import Masked
 from transformer_mt.decoding.narrowing import Narrowing
@@ -23,9 +24,9 @@ from transformer_mt.decoding.search import Hypothesis
 from transformer_mt.decoding.searcher import Searcher, Segment
 from transformer_mt.decoding.segments import segments
 from transformer_mt.decoding.terms import Term, TermRules, sayable_terms
-from transformer_mt.decoding.translation import PieceScore, Scored, Translation, Wishes
+from transformer_mt.decoding.translation import PLAIN, PieceScore, Scored, Translation, Wishes
 from transformer_mt.decoding.word_alignment import ESCAPED_UNIT, UNIT, WORD, Link, word_links, word_of_each_piece
-from transformer_mt.decoding.word_probs import probs_with_placeables, with_confidence, word_probs
+from transformer_mt.decoding.word_probs import named, probs_with_placeables, with_confidence, word_probs
 from transformer_mt.device import resolve_device, set_threads
 from transformer_mt.errors import BundleError, TransformerMTError
 from transformer_mt.evaluation.calibration import Calibration
@@ -38,7 +39,6 @@ WINDOW = 2048
 MOST_LOST = 6.0
 """By how much, over the words of a translation, terms may lower its score with `Wishes.protect`: "4 personnes" for
 "quatre personnes" costs 2 to 5, a number where the model expects none or that it cannot say 4 to 25 (Multi30k)."""
-_PLAIN = Wishes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +100,9 @@ class Translator:
         settings: DecodingConfig,
         max_source_pieces: int,
         shortlist: Shortlist | None = None,
-        check: Callable[[], object] | None = None,
     ) -> None:
         """`max_source_pieces` is the longest source, eos included, that is translated in one part.
 
-        `check` is called before each step of a search, in any thread: what it raises stops the work.
         Raises TransformerMTError when the settings ask for a shortlist and there is none.
         """
         self.device = next(models[0].parameters()).device
@@ -115,7 +113,7 @@ class Translator:
         """What the probabilities of words are worth, where the bundle knows; without it there is no confidence."""
         self.rules = TermRules.of(tokenizers.tgt)
         ready = [packed(model, self.precision) for model in models]
-        self.searcher = Searcher(ready, settings, self.rules, self._narrowing(shortlist), check)
+        self.searcher = Searcher(ready, settings, self.rules, self._narrowing(shortlist))
         self.max_source_pieces = min(max_source_pieces, self.searcher.longest_sequence or max_source_pieces)
 
     @classmethod
@@ -153,6 +151,12 @@ class Translator:
         made.calibration = first.calibration
         return made
 
+    def checked(self, check: Callable[[], object]) -> "Translator":
+        """One that calls `check` before each step of a search, in any thread: what that raises stops the work."""
+        own = copy.copy(self)
+        own.searcher = self.searcher.checked(check)
+        return own
+
     @property
     def arithmetic(self) -> str:
         """What is computed in, and where, as people read it."""
@@ -179,7 +183,7 @@ class Translator:
     def stream(
         self,
         lines: Iterable[str],
-        wishes: Wishes = _PLAIN,
+        wishes: Wishes = PLAIN,
         beginnings: Iterable[str] | None = None,
         first_number: int = 0,
     ) -> Iterator[Translation]:
@@ -205,7 +209,7 @@ class Translator:
             rows = [(Segment([*src, EOS_ID]), tgt) for src, tgt in zip(sources, targets, strict=True)]
             for (_, ids), log_probs in zip(rows, self.searcher.token_log_probs(rows), strict=True):
                 score = sum(log_probs) / len(log_probs) ** self.settings.length_penalty
-                yield Scored(sum(log_probs), score, tuple(self._named(ids, log_probs)))
+                yield Scored(sum(log_probs), score, tuple(named(self.tokenizers.tgt, ids, log_probs)))
 
     def _translate_window(
         self, lines: Sequence[str], beginnings: Sequence[str], first_number: int, wishes: Wishes
@@ -305,11 +309,8 @@ class Translator:
         log_probs = self.searcher.token_log_probs(list(zip((part.segment for _, part in parts), best, strict=True)))
         of_words = word_probs(self.tokenizers.tgt, best, log_probs, [row.words for row, _ in parts])
         for answer, ids, of_pieces, probs in zip(answers, best, log_probs, of_words, strict=True):
-            answer.tokens.extend(self._named(ids, of_pieces) if wishes.token_scores else ())
+            answer.tokens.extend(named(self.tokenizers.tgt, ids, of_pieces) if wishes.token_scores else ())
             answer.word_probs.extend(probs)
-
-    def _named(self, ids: Sequence[int], log_probs: Sequence[float]) -> list[PieceScore]:
-        return list(zip([*self.tokenizers.tgt.pieces(ids), SPECIAL_PIECES[EOS_ID]], log_probs, strict=True))
 
     def _link(self, parts: Sequence[tuple[_Row, _Part]], answers: Sequence[_Answer], wishes: Wishes) -> None:
         """Add to answers the links that were asked for, and for masked rows those of every text, by units."""

@@ -1,4 +1,4 @@
-"""How probable a model finds each word that it says."""
+"""How probable a model finds each piece, and each word, that it says."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -6,9 +6,15 @@ from dataclasses import replace
 from re import Pattern
 
 from transformer_mt.data.tokenizer import Tokenizer, escape
-from transformer_mt.decoding.translation import Translation
+from transformer_mt.data.vocabulary import EOS_ID, SPECIAL_PIECES
+from transformer_mt.decoding.translation import PieceScore, Translation
 from transformer_mt.decoding.word_alignment import WORD, word_of_each_piece
 from transformer_mt.evaluation.calibration import Calibration
+
+
+def named(tokenizer: Tokenizer, ids: Sequence[int], log_probs: Sequence[float]) -> list[PieceScore]:
+    """The pieces of `ids` and the end behind them, each with its log-probability."""
+    return list(zip([*tokenizer.pieces(ids), SPECIAL_PIECES[EOS_ID]], log_probs, strict=True))
 
 
 def word_probs(

@@ -13,7 +13,7 @@ from transformer_mt.decoding.word_probs import word_probs
 from transformer_mt.errors import TransformerMTError
 from transformer_mt.serving.asking import read_languages
 from transformer_mt.serving.fields import Fields
-from transformer_mt.serving.model_thread import Check, checked
+from transformer_mt.serving.model_thread import Check
 from transformer_mt.serving.refusals import Refusal, missing, too_large
 from transformer_mt.serving.service import Service
 
@@ -38,7 +38,7 @@ class Inspecting:
 
     def __call__(self, texts: list[str], check: Check) -> Sequence[str | Refusal]:
         """What happens inside for each text."""
-        translator = checked(self.translator, check)
+        translator = self.translator.checked(check)
         return [self._inspected(translator, text) for text in texts]
 
     def _inspected(self, translator: Translator, text: str) -> str | Refusal:

@@ -5,7 +5,6 @@ requests take turns in it, so that a short text passes a long one.
 """
 
 import asyncio
-import copy
 import threading
 import time
 from collections import deque
@@ -44,14 +43,7 @@ class Translating:
 
     def __call__(self, lines: list[str], check: Check) -> list[Translation]:
         """The translation of each line."""
-        return list(checked(self.translator, check).stream(lines, self.wishes))
-
-
-def checked(translator: Translator, check: Check) -> Translator:
-    """A translator that does the same, with a check before each step of a search."""
-    own = copy.copy(translator)
-    own.searcher = translator.searcher.checked(check)
-    return own
+        return list(self.translator.checked(check).stream(lines, self.wishes))
 
 
 class _Job:

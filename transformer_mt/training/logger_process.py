@@ -101,7 +101,7 @@ def _pipes() -> tuple[BinaryIO, BinaryIO]:
 
 def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__  # the first line of some says nothing yet
-    return text[:_LONGEST_REASON]
+    return _without_secrets(text)[:_LONGEST_REASON]  # in this order: half of a secret would not be known again
 
 
 def _without_secrets(text: str) -> str:

@@ -140,11 +140,11 @@ class Validator:
     def _translate(self, model: Transformer, loss: float, ahead: bool) -> Validation:
         settings, evaluation = self.config.decoding, self.config.evaluation
         settings = replace(settings, beam_size=evaluation.beam_size or settings.beam_size)
-        translator = Translator([model], self.tokenizers, settings, self.max_source_pieces, self.shortlist, self.check)
+        translator = Translator([model], self.tokenizers, settings, self.max_source_pieces, self.shortlist)
         pairs = self.corpus.pairs[: evaluation.max_lines]
         own = [pairs[index].src for index in self.world.share(len(pairs))]
         wishes = Wishes(confidence=True)
-        translations = self._of_all(lambda: list(translator.stream(own, wishes)))
+        translations = self._of_all(lambda: list(translator.checked(self.check).stream(own, wishes)))
         hypotheses, references = [one.text for one in translations], [pair.tgt for pair in pairs]
         num_resamples = min(evaluation.bootstrap_samples, MOST_RESAMPLED // len(pairs))
         bleu = corpus_bleu(hypotheses, [[reference] for reference in references], num_resamples)
