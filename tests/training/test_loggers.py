@@ -18,6 +18,7 @@ from tests.shop import Shop
 from tests.training.test_session import assert_same_result
 from transformer_mt.config.schema import Config, LoggingConfig
 from transformer_mt.errors import MissingExtraError
+from transformer_mt.training import logger_process
 from transformer_mt.training import loggers as loggers_module
 from transformer_mt.training.loggers import State, configured_loggers, end_all, start_loggers
 
@@ -190,6 +191,13 @@ def test_what_a_package_prints_or_asks_does_not_reach_anybody(
     assert said == ["wandb: run new, https://host.invalid/run"]
     assert ["read", ""] in fake.calls() and ["log", 1, {"train/loss": 0.5, "train/lr": 1e-3}] in fake.calls()
     assert capfd.readouterr() == ("", "")
+
+
+def test_half_a_secret_is_not_told_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "abc123secret")
+    room = logger_process._LONGEST_REASON - 6
+    told = logger_process._reason(ValueError("-" * room + "abc123secret"))
+    assert told == "-" * room + "***"
 
 
 def test_no_secret_is_told(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
